@@ -1,0 +1,118 @@
+package dispatcher
+
+import (
+	"sync"
+	"time"
+)
+
+// holdMemory is how long a job is remembered after its hold ended: longer than
+// any patience, or a job could be held for ever.
+const holdMemory = 30 * time.Minute
+
+// holds remembers jobs that have to wait, each for itself, so that none blocks
+// another. It is lost with the process: a new one tries once more.
+type holds struct {
+	mu   sync.Mutex
+	jobs map[string]*hold
+}
+
+type hold struct {
+	cause    string
+	since    time.Time
+	until    time.Time
+	failures int
+	// touched is when the job was last dealt with.
+	touched time.Time
+	// ended counts the job's pods that ended without running it.
+	ended int
+}
+
+func newHolds() *holds {
+	return &holds{jobs: map[string]*hold{}}
+}
+
+// holding reports whether the job has to wait now.
+func (h *holds) holding(uuid string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	job := h.jobs[uuid]
+	return job != nil && time.Now().Before(job.until)
+}
+
+// hold makes the job wait: longer each time for the same cause. It returns for
+// how long the cause has held the job, and whether the cause is new.
+func (h *holds) hold(uuid, cause string) (held time.Duration, isNew bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	job := h.job(uuid)
+	now := time.Now()
+	if job.cause != cause {
+		job.cause, job.since, job.failures = cause, now, 0
+		isNew = true
+	}
+	job.failures++
+	job.until = now.Add(backoff(job.failures))
+	return now.Sub(job.since), isNew
+}
+
+// lastTried returns when the job was last dealt with: never is the zero time.
+func (h *holds) lastTried(uuid string) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if job := h.jobs[uuid]; job != nil {
+		return job.touched
+	}
+	return time.Time{}
+}
+
+// rest makes the job wait for a fixed time.
+func (h *holds) rest(uuid, cause string, pause time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	job := h.job(uuid)
+	job.cause, job.until = cause, time.Now().Add(pause)
+}
+
+// ended counts one more pod that ended without running the job.
+func (h *holds) ended(uuid string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	job := h.job(uuid)
+	job.ended++
+	return job.ended
+}
+
+// release lets the job go as if it had never been held, but for the pods that
+// ended without running it.
+func (h *holds) release(uuid string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if job := h.jobs[uuid]; job != nil {
+		job.cause, job.failures, job.until = "", 0, time.Time{}
+	}
+}
+
+// forget drops jobs that have not been held for long. It returns how many wait
+// now.
+func (h *holds) forget() (waiting int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	for uuid, job := range h.jobs {
+		switch {
+		case now.Before(job.until):
+			waiting++
+		case now.Sub(job.touched) > holdMemory:
+			delete(h.jobs, uuid)
+		}
+	}
+	return waiting
+}
+
+func (h *holds) job(uuid string) *hold {
+	if h.jobs[uuid] == nil {
+		h.jobs[uuid] = &hold{}
+	}
+	h.jobs[uuid].touched = time.Now()
+	return h.jobs[uuid]
+}

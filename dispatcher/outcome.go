@@ -1,0 +1,107 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+const (
+	// reportedRest covers a listing that is older than the job's end.
+	reportedRest = time.Minute
+	// tokenlessRest is how long a job waits that cannot be failed.
+	tokenlessRest = 10 * time.Minute
+)
+
+// fail ends the job with the reason. The job takes no capacity meanwhile.
+func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure) {
+	d.mu.Lock()
+	attempt.fails = true
+	d.mu.Unlock()
+	select {
+	case d.failing <- struct{}{}:
+		defer func() { <-d.failing }()
+	case <-ctx.Done():
+		return
+	}
+	job := attempt.job
+	switch err := d.Failer.Fail(context.WithoutCancel(ctx), job, failure); {
+	case err == nil:
+		d.holds.rest(job.UUID, failure.Cause, reportedRest)
+		d.count(outcomeFailed, failure.Cause)
+		d.log.Warn("failed job", d.jobAttributes(job, slog.String("cause", failure.Cause), slog.Int("exit_status", failure.ExitStatus))...)
+	case errors.Is(err, ErrJobTaken):
+		d.holds.rest(job.UUID, outcomeTaken, reportedRest)
+		d.count(outcomeTaken, failure.Cause)
+		d.log.Info("job is taken", d.jobAttributes(job, slog.String("cause", failure.Cause))...)
+	case errors.Is(err, ErrNoAgentToken):
+		d.holds.rest(job.UUID, CauseFailureUnreported, tokenlessRest)
+		d.count(outcomeHeld, CauseFailureUnreported)
+		d.log.Error("cannot fail a job without an agent token: set --agent-token-file",
+			d.jobAttributes(job, slog.String("cause", failure.Cause), slog.String("advice", failure.Advice))...)
+	default:
+		d.hold(job, CauseFailureUnreported, err, false)
+	}
+}
+
+// hold makes the job wait, and returns for how long it has been held for this
+// cause. The first time is worth a line, unless the platform's problem has one
+// for all jobs.
+func (d *Dispatcher) hold(job Job, cause string, err error, isPlatform bool) time.Duration {
+	held, isNew := d.holds.hold(job.UUID, cause)
+	d.count(outcomeHeld, cause)
+	attributes := d.jobAttributes(job, slog.String("cause", cause), slog.Duration("held", held.Round(time.Second)))
+	if err != nil {
+		attributes = append(attributes, slog.Any("error", err))
+	}
+	if isNew && !isPlatform {
+		d.log.Warn("held job", attributes...)
+	} else {
+		d.log.Debug("held job", attributes...)
+	}
+	return held
+}
+
+// platformFails stops dispatch for a fault that is no job's.
+func (d *Dispatcher) platformFails(attempt *attempt, cause string, err error) {
+	d.breaker.trip(attempt.begun)
+	d.problems.report("cluster", &Problem{Kind: cause, Advice: "the cluster takes no pods", Err: err})
+}
+
+// platformWorks ends such a stop.
+func (d *Dispatcher) platformWorks() {
+	if d.breaker.reset() {
+		d.problems.report("cluster", nil)
+	}
+}
+
+// remove deletes a pod and counts it. A pod that is gone, replaced, or changed
+// if that matters, is left to whoever looks next.
+func (d *Dispatcher) remove(ctx context.Context, pod *PodRecord, reason string, unchanged bool) {
+	err := d.Deleter.Delete(ctx, pod, unchanged)
+	switch {
+	case err == nil:
+		d.metrics.deletions.WithLabelValues(reason).Inc()
+		d.log.Info("deleted pod", slog.String("pod", pod.Name), slog.String("reason", reason))
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		d.log.Debug("pod changed before it was deleted", slog.String("pod", pod.Name), slog.String("reason", reason))
+	default:
+		d.log.Warn("pod could not be deleted", slog.String("pod", pod.Name), slog.String("reason", reason), slog.Any("error", err))
+	}
+}
+
+func (d *Dispatcher) count(outcome, cause string) {
+	d.metrics.attempts.WithLabelValues(outcome, cause).Inc()
+}
+
+// jobAttributes names a job in logs, and never more than names it.
+func (d *Dispatcher) jobAttributes(job Job, more ...slog.Attr) []any {
+	attributes := []any{slog.String("job", job.UUID), slog.String("url", job.URL)}
+	for _, attribute := range more {
+		attributes = append(attributes, attribute)
+	}
+	return attributes
+}

@@ -1,0 +1,100 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// clusterTimeout bounds one request to the API server. The webhook in its path
+// has up to 10 seconds of its own.
+const clusterTimeout = 30 * time.Second
+
+// Submitter creates pods.
+type Submitter interface {
+	// Submit returns the pod as the cluster has it, after admission.
+	Submit(ctx context.Context, pod *unstructured.Unstructured) (*PodRecord, error)
+}
+
+// PodReader reads a pod from the cluster itself, not from a cache.
+type PodReader interface {
+	Read(ctx context.Context, namespace, name string) (*PodRecord, error)
+}
+
+// PodDeleter deletes pods.
+type PodDeleter interface {
+	// Delete deletes this very pod, not a later one of its name, and if
+	// unchanged is set only in the state that the record shows.
+	Delete(ctx context.Context, pod *PodRecord, unchanged bool) error
+}
+
+// PodClient is the API server as the dispatcher uses it.
+type PodClient struct {
+	client kubernetes.Interface
+}
+
+var (
+	_ Submitter  = (*PodClient)(nil)
+	_ PodReader  = (*PodClient)(nil)
+	_ PodDeleter = (*PodClient)(nil)
+)
+
+// NewPodClient makes a client for pods.
+func NewPodClient(client kubernetes.Interface) *PodClient {
+	return &PodClient{client: client}
+}
+
+// Submit sends the pod as the JSON that it is, so that fields unknown to this
+// program's Kubernetes library arrive, and has the API server refuse those that
+// it does not know either.
+func (c *PodClient) Submit(ctx context.Context, pod *unstructured.Unstructured) (*PodRecord, error) {
+	body, err := pod.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encode pod %s: %w", pod.GetName(), err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	var created corev1.Pod
+	err = c.client.CoreV1().RESTClient().Post().
+		Namespace(pod.GetNamespace()).
+		Resource("pods").
+		VersionedParams(&metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict}, scheme.ParameterCodec).
+		SetHeader("Content-Type", "application/json").
+		Body(body).
+		Do(ctx).
+		Into(&created)
+	if err != nil {
+		return nil, fmt.Errorf("create pod %s: %w", pod.GetName(), err)
+	}
+	return NewPodRecord(&created), nil
+}
+
+func (c *PodClient) Read(ctx context.Context, namespace, name string) (*PodRecord, error) {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	pod, err := c.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read pod %s: %w", name, err)
+	}
+	return NewPodRecord(pod), nil
+}
+
+func (c *PodClient) Delete(ctx context.Context, pod *PodRecord, unchanged bool) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	preconditions := &metav1.Preconditions{UID: &pod.UID}
+	if unchanged {
+		preconditions.ResourceVersion = &pod.ResourceVersion
+	}
+	err := c.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{Preconditions: preconditions})
+	if err != nil {
+		return fmt.Errorf("delete pod %s: %w", pod.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package dispatcher
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+const (
+	// sweepInterval is the time between looks at all own pods. A look costs
+	// nothing but memory reads.
+	sweepInterval = 5 * time.Second
+	// gatedPatience is how long a pod may keep its gate: the one who created it
+	// deletes it at once, unless killed in between.
+	gatedPatience = 15 * time.Second
+
+	// A withdrawn job's pod is found by asking Buildkite, a point per pod.
+	// While few wait this is done often.
+	statesOften     = 10 * time.Second
+	statesSeldom    = time.Minute
+	fewUnstarted    = 50
+	mostUnstarted   = 500
+	unstartedTooNew = 5 * time.Second
+)
+
+// Reasons of deletions, for metrics.
+const (
+	reasonDone      = "done"
+	reasonTaken     = "taken-elsewhere"
+	reasonGated     = "never-injected"
+	reasonWithdrawn = "job-withdrawn"
+)
+
+// reaper deletes own pods that are of no use any more.
+type reaper struct {
+	dispatcher *Dispatcher
+	asked      time.Time
+}
+
+// run sweeps until the context ends.
+func (r *reaper) run(ctx context.Context) {
+	for {
+		r.sweep(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepInterval):
+		}
+	}
+}
+
+// sweep looks at all own pods once.
+func (r *reaper) sweep(ctx context.Context) {
+	var unstarted []*PodRecord
+	for _, pod := range r.dispatcher.Pods.Own() {
+		if ctx.Err() != nil {
+			return
+		}
+		age := time.Since(pod.CreationTimestamp.Time)
+		switch {
+		case pod.DeletionTimestamp != nil:
+		case pod.Finished:
+			r.reapFinished(ctx, pod)
+		case pod.Gated || !pod.Injected:
+			if age > gatedPatience {
+				r.dispatcher.remove(ctx, pod, reasonGated, true)
+			}
+		case !pod.Started && age > unstartedTooNew:
+			unstarted = append(unstarted, pod)
+		}
+	}
+	r.reapWithdrawn(ctx, unstarted)
+}
+
+func (r *reaper) reapFinished(ctx context.Context, pod *PodRecord) {
+	if time.Since(pod.FinishedAt) < r.dispatcher.limits.JobTTL {
+		return
+	}
+	reason := reasonDone
+	if pod.AgentExit == exitTaken {
+		reason = reasonTaken
+	}
+	r.dispatcher.remove(ctx, pod, reason, false)
+}
+
+// reapWithdrawn deletes pods whose job was cancelled, or has expired, before
+// their agent acquired it: such an agent would only start to learn that.
+func (r *reaper) reapWithdrawn(ctx context.Context, unstarted []*PodRecord) {
+	interval := statesOften
+	if len(unstarted) > fewUnstarted {
+		interval = statesSeldom
+	}
+	if len(unstarted) == 0 || time.Since(r.asked) < interval {
+		return
+	}
+	r.asked = time.Now()
+	slices.SortFunc(unstarted, func(a, b *PodRecord) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	unstarted = unstarted[:min(len(unstarted), mostUnstarted)]
+	uuids := make([]string, len(unstarted))
+	for i, pod := range unstarted {
+		uuids[i] = pod.JobUUID()
+	}
+	states, err := r.dispatcher.States.States(ctx, uuids)
+	if ctx.Err() != nil {
+		return
+	}
+	r.dispatcher.problems.report("states", err)
+	for _, pod := range unstarted {
+		if states[pod.JobUUID()].Withdrawn() {
+			r.dispatcher.remove(ctx, pod, reasonWithdrawn, true)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package dispatcher
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
+)
+
+// exitTaken is the agent's exit status when Buildkite refuses it the job: it
+// runs elsewhere, was cancelled, or has ended.
+const exitTaken = 27
+
+// PodRecord is what the dispatcher remembers of a pod. It holds a few hundred
+// bytes where the pod itself holds tens of thousands.
+type PodRecord struct {
+	// ObjectMeta has names, UID, version, times and the labels that say whose
+	// the pod is; the rest is dropped.
+	metav1.ObjectMeta
+	// Gated is set while our scheduling gate holds the pod.
+	Gated bool
+	// Injected is set if the pod has the mutator's receipt.
+	Injected bool
+	// Started is set once every container has started, so that the agent may
+	// have acquired the job.
+	Started bool
+	// Finished is set once the agent has ended, or the pod as a whole.
+	Finished bool
+	// AgentExit is the agent's exit status; 0 also for an agent that never ran.
+	AgentExit int32
+	// FinishedAt is when the agent or the pod ended.
+	FinishedAt time.Time
+}
+
+// JobUUID returns the UUID of the pod's job, or "".
+func (r *PodRecord) JobUUID() string {
+	return r.Labels[contract.JobUUIDLabel]
+}
+
+// OwnedBy reports whether the dispatcher with this id made the pod.
+func (r *PodRecord) OwnedBy(controllerID string) bool {
+	return r.Labels[contract.ControllerIDLabel] == controllerID
+}
+
+// NewPodRecord takes from a pod what the dispatcher needs to know.
+func NewPodRecord(pod *corev1.Pod) *PodRecord {
+	record := &PodRecord{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:              pod.Name,
+			Namespace:         pod.Namespace,
+			UID:               pod.UID,
+			ResourceVersion:   pod.ResourceVersion,
+			CreationTimestamp: pod.CreationTimestamp,
+			DeletionTimestamp: pod.DeletionTimestamp,
+			Labels:            map[string]string{},
+		},
+		Gated:    slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool { return gate.Name == contract.Gate }),
+		Injected: pod.Annotations[contract.InjectedAnnotation] != "",
+		Started:  hasStarted(pod),
+	}
+	for _, name := range []string{contract.JobUUIDLabel, contract.ControllerIDLabel} {
+		if value, set := pod.Labels[name]; set {
+			record.Labels[name] = value
+		}
+	}
+	record.finish(pod)
+	return record
+}
+
+// hasStarted reports whether no container waits to be started any more.
+func hasStarted(pod *corev1.Pod) bool {
+	if len(pod.Status.ContainerStatuses) < len(pod.Spec.Containers) {
+		return false
+	}
+	return !slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
+		return status.State.Running == nil && status.State.Terminated == nil
+	})
+}
+
+// finish notes whether and how the pod ended. What happens in it after the
+// agent's end is of no interest to anybody.
+func (r *PodRecord) finish(pod *corev1.Pod) {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == contract.AgentContainer && status.State.Terminated != nil {
+			r.Finished = true
+			r.AgentExit = status.State.Terminated.ExitCode
+			r.FinishedAt = status.State.Terminated.FinishedAt.Time
+		}
+	}
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		r.Finished = true
+	}
+	if r.Finished && r.FinishedAt.IsZero() {
+		r.FinishedAt = lastChange(pod)
+	}
+}
+
+// lastChange stands in for the end of a pod whose agent left no status, such
+// as one that was evicted.
+func lastChange(pod *corev1.Pod) time.Time {
+	last := pod.CreationTimestamp.Time
+	for _, condition := range pod.Status.Conditions {
+		if condition.LastTransitionTime.After(last) {
+			last = condition.LastTransitionTime.Time
+		}
+	}
+	return last
+}
+
+// trimPod is the informer's transform. It is given its own results too.
+func trimPod(object any) (any, error) {
+	switch object := object.(type) {
+	case *corev1.Pod:
+		return NewPodRecord(object), nil
+	case *PodRecord:
+		return object, nil
+	default:
+		return nil, fmt.Errorf("trim pod: unexpected %T", object)
+	}
+}

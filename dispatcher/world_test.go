@@ -1,0 +1,272 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
+)
+
+const testController = "acme-kubernetes"
+
+var podResource = schema.GroupResource{Resource: "pods"}
+
+// world is a Buildkite queue and a cluster, small enough to keep in memory. It
+// stands at the dispatcher's own seams, so that time can be simulated.
+type world struct {
+	mu     sync.Mutex
+	states map[string]JobState
+	jobs   map[string]Job
+	pods   map[string]*PodRecord
+	failed map[string]Failure
+
+	// mutating says what the mutator does: nil takes pods, anything else is the
+	// answer to every creation.
+	mutating error
+	// bypassed lets pods through without the mutator.
+	bypassed bool
+	// refusals are answers to the creation of single jobs' pods.
+	refusals map[string]error
+	// listing and failing are errors of Buildkite's.
+	listing, failing error
+	// slow delays each creation.
+	slow time.Duration
+
+	polls, creations, most int
+	uids                   int
+}
+
+func newWorld() *world {
+	return &world{
+		states: map[string]JobState{}, jobs: map[string]Job{}, pods: map[string]*PodRecord{},
+		failed: map[string]Failure{}, refusals: map[string]error{},
+	}
+}
+
+var (
+	_ Source    = (*world)(nil)
+	_ JobStates = (*world)(nil)
+	_ Failer    = (*world)(nil)
+	_ Submitter = (*world)(nil)
+	_ PodReader = (*world)(nil)
+	_ Pods      = (*world)(nil)
+)
+
+// schedule adds a job and returns its UUID.
+func (w *world) schedule(number, priority int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	uuid := fmt.Sprintf("01920000-0000-4000-8000-%012d", number)
+	w.jobs[uuid] = Job{UUID: uuid, Priority: priority, Rules: []string{"queue=kubernetes"}, ScheduledAt: at(number)}
+	w.states[uuid] = StateScheduled
+	return uuid
+}
+
+func (w *world) Scheduled(_ context.Context, known func(string) bool) ([]Job, error) {
+	w.mu.Lock()
+	w.polls++
+	var all []Job
+	for uuid, job := range w.jobs {
+		if w.states[uuid] == StateScheduled {
+			all = append(all, job)
+		}
+	}
+	err := w.listing
+	w.mu.Unlock()
+	return slices.DeleteFunc(all, func(job Job) bool { return known(job.UUID) }), err
+}
+
+func (w *world) States(_ context.Context, uuids []string) (map[string]JobState, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	states := map[string]JobState{}
+	for _, uuid := range uuids {
+		if state, known := w.states[uuid]; known {
+			states[uuid] = state
+		}
+	}
+	return states, nil
+}
+
+func (w *world) Fail(_ context.Context, job Job, failure Failure) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failing != nil {
+		return w.failing
+	}
+	if w.states[job.UUID] != StateScheduled {
+		return ErrJobTaken
+	}
+	if _, isTwice := w.failed[job.UUID]; isTwice {
+		panic("job failed twice")
+	}
+	w.states[job.UUID] = "FINISHED"
+	w.failed[job.UUID] = failure
+	return nil
+}
+
+func (w *world) Submit(_ context.Context, pod *unstructured.Unstructured) (*PodRecord, error) {
+	time.Sleep(w.slow)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.creations++
+	if w.pods[pod.GetName()] != nil {
+		return nil, apierrors.NewAlreadyExists(podResource, pod.GetName())
+	}
+	if err := w.refusals[pod.GetLabels()[contract.JobUUIDLabel]]; err != nil {
+		return nil, err
+	}
+	if w.mutating != nil {
+		return nil, w.mutating
+	}
+	w.uids++
+	record := &PodRecord{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: pod.GetName(), Namespace: pod.GetNamespace(), Labels: pod.GetLabels(),
+			UID: types.UID(fmt.Sprint(w.uids)), CreationTimestamp: metav1.Now(),
+		},
+		Gated: w.bypassed, Injected: !w.bypassed,
+	}
+	w.pods[record.Name] = record
+	w.most = max(w.most, w.inFlight())
+	copied := *record
+	return &copied, nil
+}
+
+func (w *world) Read(_ context.Context, _, name string) (*PodRecord, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pods[name] == nil {
+		return nil, apierrors.NewNotFound(podResource, name)
+	}
+	copied := *w.pods[name]
+	return &copied, nil
+}
+
+func (w *world) Delete(_ context.Context, pod *PodRecord, _ bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	held := w.pods[pod.Name]
+	switch {
+	case held == nil:
+		return apierrors.NewNotFound(podResource, pod.Name)
+	case held.UID != pod.UID:
+		return apierrors.NewConflict(podResource, pod.Name, fmt.Errorf("other UID"))
+	}
+	delete(w.pods, pod.Name)
+	return nil
+}
+
+func (w *world) ForJob(uuid string) []*PodRecord {
+	return slices.DeleteFunc(w.all(), func(pod *PodRecord) bool { return pod.JobUUID() != uuid })
+}
+
+func (w *world) Own() []*PodRecord {
+	return slices.DeleteFunc(w.all(), func(pod *PodRecord) bool { return !pod.OwnedBy(testController) })
+}
+
+func (w *world) all() []*PodRecord {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var records []*PodRecord
+	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
+		copied := *w.pods[name]
+		records = append(records, &copied)
+	}
+	return records
+}
+
+func (w *world) InFlight() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.inFlight()
+}
+
+func (w *world) inFlight() int {
+	count := 0
+	for _, pod := range w.pods {
+		if pod.OwnedBy(testController) && !pod.Finished {
+			count++
+		}
+	}
+	return count
+}
+
+func (w *world) Created(*PodRecord) {}
+
+// end ends a job's pod with the agent's status, and the job if it ran.
+func (w *world) end(uuid string, status int32, ran bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pod := w.pods[PodName(uuid)]
+	pod.Finished, pod.AgentExit, pod.FinishedAt, pod.Started = true, status, time.Now(), true
+	if ran {
+		w.states[uuid] = "FINISHED"
+	}
+}
+
+// podNames returns the UUIDs of jobs with a pod, in the order of creation.
+func (w *world) podUUIDs() []string {
+	pods := w.all()
+	slices.SortFunc(pods, func(a, b *PodRecord) int { return len(a.UID) - len(b.UID) })
+	var uuids []string
+	for _, pod := range pods {
+		uuids = append(uuids, pod.JobUUID())
+	}
+	return uuids
+}
+
+// change alters the world under its lock.
+func (w *world) change(how func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	how()
+}
+
+// dispatcherIn makes a dispatcher of this world.
+func dispatcherIn(w *world, limits Limits) *Dispatcher {
+	limits.Concurrency = max(limits.Concurrency, 4)
+	if limits.PollInterval == 0 {
+		limits.PollInterval = time.Second
+	}
+	log := slog.New(slog.DiscardHandler)
+	parts := Parts{Source: w, States: w, Failer: w, Submitter: w, Reader: w, Deleter: w, Pods: w}
+	settings := PodSettings{Namespace: "jobs", ControllerID: testController, Tags: Tags{{QueueKey, "kubernetes"}}}
+	return newDispatcher(parts, settings, limits, log, newMetrics(prometheus.NewRegistry()), newProblems(log))
+}
+
+// simulate runs a dispatcher and its reaper in simulated time while test looks
+// on, and stops them.
+func simulate(t *testing.T, w *world, limits Limits, test func(t *testing.T, d *Dispatcher)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		d := dispatcherIn(w, limits)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { d.run(ctx) })
+		running.Go(func() { (&reaper{dispatcher: d}).run(ctx) })
+		test(t, d)
+		cancel()
+		running.Wait()
+	})
+}
+
+// pass lets simulated time go by.
+func pass(duration time.Duration) {
+	time.Sleep(duration)
+	synctest.Wait()
+}
