@@ -1,0 +1,128 @@
+package images
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Names of the images.
+const (
+	Agent      = "agent"      // Debian with git, ssh, tini and the Buildkite agent
+	Shell      = "shell"      // busybox, with a shell and its applets
+	NoShell    = "no-shell"   // one static program, e2e/cmd/hello, and nothing else
+	Simulator  = "simulator"  // Debian with git and the Buildkite simulator
+	Entrypoint = "entrypoint" // the product's
+	Mutator    = "mutator"
+	Dispatcher = "dispatcher"
+)
+
+// Names returns all images.
+func Names() []string {
+	return []string{Agent, Shell, NoShell, Simulator, Entrypoint, Mutator, Dispatcher}
+}
+
+const (
+	searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// nobody is the user of images whose program needs no rights at all.
+	nobody = "65532:65532"
+)
+
+// recipe is what an image is made from.
+type recipe struct {
+	name  string
+	title string
+	// base names what lies below; empty: nothing.
+	base string
+	// programs of package build go to these paths.
+	programs map[string]string
+	files    []file
+	config   v1.Config
+}
+
+var recipes = []recipe{
+	{
+		name:     Agent,
+		title:    "Buildkite agent",
+		base:     debianBase,
+		programs: map[string]string{"buildkite-agent": "usr/local/bin/buildkite-agent"},
+		files:    agentFiles,
+		config: v1.Config{
+			// As in the agent's published images.
+			Env:        []string{searchPath, "BUILDKITE_AGENT_CONFIG=/buildkite/buildkite-agent.cfg"},
+			Entrypoint: []string{"/usr/bin/tini", "-g", "--", "/usr/local/bin/buildkite-agent"},
+			Cmd:        []string{"start"},
+		},
+	},
+	{
+		name:   Shell,
+		title:  "busybox",
+		base:   busyboxBase,
+		config: v1.Config{Env: []string{searchPath}, Cmd: []string{"/bin/sh"}},
+	},
+	program(NoShell, "A program without a shell", "hello", ""),
+	{
+		name:     Simulator,
+		title:    "Buildkite simulator",
+		base:     debianBase, // it serves repositories with git
+		programs: map[string]string{"simulator": "usr/local/bin/simulator"},
+		config:   v1.Config{Env: []string{searchPath}, Entrypoint: []string{"/usr/local/bin/simulator"}},
+	},
+	program(Entrypoint, "agent-stack-k8s entrypoint", "entrypoint", ""),
+	program(Mutator, "agent-stack-k8s mutator", "mutator", nobody),
+	program(Dispatcher, "agent-stack-k8s dispatcher", "dispatcher", nobody),
+}
+
+// program is the recipe of an image that holds one static program at its root.
+func program(image, title, name, user string) recipe {
+	return recipe{
+		name:     image,
+		title:    title,
+		programs: map[string]string{name: name},
+		config:   v1.Config{User: user, Entrypoint: []string{"/" + name}},
+	}
+}
+
+// agentFiles is the layout of the agent's published images. The mutator mounts
+// its volumes beside these, at /buildkite/bin, run and token.
+var agentFiles = []file{
+	{name: "buildkite", directory: true, mode: 0o755},
+	{name: "buildkite/builds", directory: true, mode: 0o755},
+	{name: "buildkite/hooks", directory: true, mode: 0o755},
+	{name: "buildkite/plugins", directory: true, mode: 0o755},
+	{name: "buildkite/buildkite-agent.cfg", mode: 0o644, content: []byte(`# The environment and flags go before this file.
+build-path="/buildkite/builds"
+hooks-path="/buildkite/hooks"
+plugins-path="/buildkite/plugins"
+`)},
+}
+
+// find returns the recipes of the names; without names, all of them.
+func find(names []string) ([]recipe, error) {
+	if len(names) == 0 {
+		names = Names()
+	}
+	var found []recipe
+	for _, name := range names {
+		index := slices.IndexFunc(recipes, func(r recipe) bool { return r.name == name })
+		if index < 0 {
+			return nil, fmt.Errorf("find image %q: no such image; have %s", name, strings.Join(Names(), ", "))
+		}
+		found = append(found, recipes[index])
+	}
+	return found, nil
+}
+
+// content returns the files of the image's own layer. bin is the directory of
+// the built programs.
+func (r recipe) content(bin string) []file {
+	files := slices.Clone(r.files)
+	for name, path := range r.programs {
+		files = append(files, file{name: path, mode: 0o755, source: filepath.Join(bin, name)})
+	}
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	return files
+}
