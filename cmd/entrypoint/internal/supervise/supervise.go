@@ -1,0 +1,205 @@
+//go:build linux
+
+// Package supervise is the entrypoint of the agent's container. It holds the
+// agent until all wrapped containers have started, so that a job whose images
+// cannot be pulled stays scheduled; then it runs the agent and keeps watch over
+// the containers, because the agent alone takes 30 seconds to miss one that died,
+// and for ever to miss one that died before it registered.
+package supervise
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/process"
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/runner"
+)
+
+// supervisor is the state of one pod. Only the goroutine that runs loop touches
+// it; others send to its channels.
+type supervisor struct {
+	options   Options
+	directory rundir.Directory
+	out       io.Writer
+	begun     time.Time
+
+	alive, gate *rundir.Lock
+	agentPath   string
+	clients     []client
+
+	watch    *rundir.Watch
+	released chan int // a container's lock was released
+	settled  chan int // and some time has passed since
+	// unsettled counts the containers that failed and are not judged yet.
+	unsettled int
+	signals   <-chan os.Signal
+
+	agent  *process.Child
+	output *agentOutput
+	runner *runner.Client
+
+	stopping bool     // the pod is being stopped
+	failure  *failure // why the supervisor ends the job
+	phases   phases
+}
+
+// Main is the agent subcommand. It returns the exit status.
+func Main(arguments []string, stdout, stderr io.Writer) int {
+	options, err := parse(arguments)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "entrypoint agent: %v\n\n%s", err, usage)
+
+		return 1
+	}
+
+	s := newSupervisor(options, stdout)
+	status, err := s.run()
+	if err != nil {
+		fmt.Fprintf(stderr, "entrypoint: %v\n", err)
+		status = 1
+	}
+	s.end(status, err)
+
+	return status
+}
+
+func newSupervisor(options Options, stdout io.Writer) *supervisor {
+	s := &supervisor{
+		options:  options,
+		out:      stdout,
+		begun:    time.Now(),
+		released: make(chan int),
+		settled:  make(chan int),
+		signals:  process.Signals(),
+	}
+	for _, name := range options.Names {
+		s.clients = append(s.clients, client{name: name})
+	}
+
+	return s
+}
+
+func (s *supervisor) elapsed() time.Duration { return time.Since(s.begun) }
+
+// logf writes a line to the container's log.
+func (s *supervisor) logf(format string, arguments ...any) {
+	fmt.Fprintf(s.out, "entrypoint: "+format+"\n", arguments...)
+}
+
+// run returns the exit status once the agent has ended, or once it is clear that
+// it will not be started.
+func (s *supervisor) run() (int, error) {
+	var err error
+	if s.directory, err = rundir.Open(); err != nil {
+		return 0, err
+	}
+	if err := s.claim(); err != nil {
+		return 0, err
+	}
+	if err := s.makeDirectories(); err != nil {
+		return 0, err
+	}
+	if s.agentPath, err = s.deliverAgent(); err != nil {
+		return 0, err
+	}
+	s.phases.Prepared = s.elapsed()
+
+	return s.loop()
+}
+
+// loop handles what happens, one thing after the other.
+func (s *supervisor) loop() (int, error) {
+	s.watch = s.directory.Watch()
+	defer s.watch.Close()
+	s.logf("held until %d containers have started: %s", len(s.clients), list(s.options.Names))
+	limit := time.NewTimer(s.options.HoldTimeout)
+	defer limit.Stop()
+
+	for {
+		var ended <-chan struct{}
+		if s.agent != nil {
+			ended = s.agent.Done()
+		}
+		select {
+		case <-s.watch.Changed:
+			s.look()
+		case id := <-s.released:
+			s.onReleased(id)
+		case id := <-s.settled:
+			s.onSettled(id)
+		case sig := <-s.signals:
+			s.onSignal(sig)
+		case <-limit.C:
+			s.onHoldTimeout()
+		case <-ended:
+			return s.onAgentEnd(), nil
+		}
+		if err := s.proceed(); err != nil {
+			return 0, err
+		}
+		switch {
+		case s.agent != nil:
+		case s.stopping:
+			s.logf("stopped before the agent was started")
+
+			return 128 + int(syscall.SIGTERM), nil
+		case s.failure != nil:
+			return 0, errors.New(s.failure.oneLine())
+		}
+	}
+}
+
+// look reacts to a change of the directory.
+func (s *supervisor) look() {
+	if s.agent == nil {
+		s.noteStarted()
+
+		return
+	}
+	if s.runner == nil && s.directory.Exists(rundir.Socket) {
+		s.attach()
+	}
+}
+
+// proceed starts the agent when it is time: every container is there, or one
+// never will be and the job has to be told.
+func (s *supervisor) proceed() error {
+	complete := len(s.missing()) == 0 && s.unsettled == 0 && s.failure == nil
+	hopeless := s.failure != nil && !s.options.queueMode()
+	if s.agent != nil || s.stopping || !complete && !hopeless {
+		return nil
+	}
+	s.phases.Held = s.elapsed()
+	s.logf("starting the agent after %.1f s", s.phases.Held.Seconds())
+
+	return s.startAgent()
+}
+
+func (s *supervisor) onSignal(sig os.Signal) {
+	if process.Stops(sig) {
+		s.stopping = true
+	}
+	if s.agent != nil {
+		s.agent.Signal(sig)
+	}
+}
+
+// onHoldTimeout gives up waiting for containers.
+func (s *supervisor) onHoldTimeout() {
+	missing := s.missing()
+	if s.agent != nil || len(missing) == 0 {
+		return
+	}
+	s.fail(failure{status: statusNeverStarted, title: "The pod never started completely", text: neverStartedText(missing, s.options.HoldTimeout)})
+}

@@ -1,0 +1,131 @@
+//go:build linux
+
+package wrapped
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/process"
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
+)
+
+// bootstrap runs the agent's client, which runs the container's phases.
+func (c *container) bootstrap() rundir.Exit {
+	self, err := os.Executable()
+	if err != nil {
+		return rundir.Exit{Status: 1, Reason: fmt.Sprintf("find the agent: %v", err)}
+	}
+	environment, err := c.environment(os.Environ(), self)
+	if err != nil {
+		return rundir.Exit{Status: 1, Reason: err.Error()}
+	}
+	c.makeHome()
+
+	agent := filepath.Join(filepath.Dir(self), filepath.Base(contract.AgentBinaryPath))
+	child, err := process.Start(agent, []string{"kubernetes-bootstrap"}, environment, os.Stdout, os.Stderr)
+	if err != nil {
+		return rundir.Exit{Status: 1, Reason: err.Error()}
+	}
+	for {
+		select {
+		case sig := <-c.signals:
+			child.Signal(sig)
+		case <-child.Done():
+			return exitOf(child.Status())
+		}
+	}
+}
+
+// exitOf turns the agent's end into this container's. A client that was killed
+// has not told the agent.
+func exitOf(status process.Status) rundir.Exit {
+	exit := rundir.Exit{Status: status.Code}
+	if status.Signal != 0 {
+		exit.Reason = fmt.Sprintf("The agent's process in this container ended by a signal: %v. "+
+			"If it was killed, the container most likely used more memory than its limit.", status.Signal)
+	}
+
+	return exit
+}
+
+// makeHome makes the home directory if there is to be one that is not there.
+// Git and ssh can do without, so that it cannot be made is no reason to fail.
+func (c *container) makeHome() {
+	home := os.Getenv("HOME")
+	if !filepath.IsAbs(home) {
+		return
+	}
+	if _, err := os.Stat(home); err == nil { //nolint:gosec // the container's own environment names it
+		return
+	}
+	if err := rundir.MakeOpen(home); err != nil {
+		c.sayf("HOME: %v", err)
+	}
+}
+
+// finish records how the container ended and returns its exit status.
+func (c *container) finish(exit rundir.Exit, cut error) int {
+	if cut != nil {
+		return c.finishUnrun(cut)
+	}
+	if exit.Reason != "" {
+		c.sayf("%s", exit.Reason)
+	}
+	if err := c.directory.WriteExit(c.options.ID, exit); err != nil {
+		c.sayf("%v", err)
+	}
+	// The next container waits for this.
+	c.lock.Release()
+	if exit.Status == 0 || !c.reportsRunner() {
+		return exit.Status
+	}
+
+	<-c.gone
+	if c.accepted() {
+		return 0
+	}
+
+	return exit.Status
+}
+
+// finishUnrun ends a container whose phases did not run.
+func (c *container) finishUnrun(cut error) int {
+	c.sayf("%v", cut)
+	status := 1
+	if end, ok := errors.AsType[*ended](cut); ok {
+		status = end.status
+	}
+	if c.gone == nil {
+		// The supervisor may start yet, and has to be told.
+		if err := c.directory.WriteExit(c.options.ID, rundir.Exit{Status: status, Reason: "It was " + cut.Error() + "."}); err != nil {
+			c.sayf("%v", err)
+		}
+
+		return status
+	}
+	if c.accepted() {
+		return 0
+	}
+
+	return status
+}
+
+// reportsRunner says whether the pod's containers report the runner's success
+// rather than the job's.
+func (c *container) reportsRunner() bool {
+	mode, err := c.directory.Read(rundir.SupervisorStarted, 64)
+
+	return err == nil && string(mode) == contract.ExitStatusRunner
+}
+
+// accepted says whether there is nothing left for this container to report; ask
+// once the supervisor has gone.
+func (c *container) accepted() bool {
+	verdict, err := c.directory.Read(rundir.Finished, 64)
+
+	return err == nil && string(verdict) == rundir.Accepted
+}

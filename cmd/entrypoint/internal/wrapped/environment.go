@@ -1,0 +1,118 @@
+//go:build linux
+
+package wrapped
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
+)
+
+// Variables of the agent's bootstrap. The registration with the agent changes
+// neither if it is set here.
+const (
+	commandVariable = "BUILDKITE_COMMAND"
+	shellVariable   = "BUILDKITE_SHELL"
+)
+
+// commandLimit bounds the published command; Linux takes 128 KiB for a variable.
+const commandLimit = 1 << 20
+
+// connectionTimeout is how long the agent's client tries to reach a socket that
+// we have seen; its own default of two minutes is for pods without a supervisor.
+const connectionTimeout = "10s"
+
+// environment is the container's own with what the agent's client needs. The
+// program is this one's path.
+func (c *container) environment(own []string, program string) ([]string, error) {
+	id := strconv.Itoa(c.options.ID)
+	environment := slices.Clone(own)
+	for _, missing := range []struct{ name, value string }{
+		{"BUILDKITE_CONTAINER_ID", id},
+		{"BUILDKITE_JOB_CONTEXT_DIR", c.directory.Path("")},
+		{"BUILDKITE_KUBERNETES_BOOTSTRAP_CONNECTION_TIMEOUT", connectionTimeout},
+		{"BUILDKITE_SOCKETS_PATH", c.directory.Path(filepath.Join(filepath.Base(contract.SocketsPath), id))},
+	} {
+		if _, found := lookup(own, missing.name); !found {
+			environment = set(environment, missing.name, missing.value)
+		}
+	}
+	environment, err := c.withCommand(environment)
+	if err != nil {
+		return nil, err
+	}
+	ownShell, _ := lookup(own, shellVariable)
+	if shell := c.options.Command.Shell(program, c.options.WorkingDirectory, ownShell); shell != "" {
+		environment = set(environment, shellVariable, shell)
+	}
+
+	return trustDirectories(environment), nil
+}
+
+// withCommand sets the command: the container's own, or else the taken job's.
+// The client would not take that one from the agent.
+func (c *container) withCommand(environment []string) ([]string, error) {
+	if c.options.Command.Interposer != "" {
+		return set(environment, commandVariable, c.options.Command.Script()), nil
+	}
+	if _, found := lookup(environment, commandVariable); found {
+		return environment, nil
+	}
+	command, err := c.directory.Read(rundir.Command, commandLimit)
+	switch {
+	case err == nil:
+		return set(environment, commandVariable, string(command)), nil
+	case errors.Is(err, fs.ErrNotExist):
+		return environment, nil
+	default:
+		return nil, fmt.Errorf("the job's command: %w", err)
+	}
+}
+
+// lookup returns a variable's value, the last one if there are several, and
+// whether it is there.
+func lookup(environment []string, name string) (string, bool) {
+	for _, variable := range slices.Backward(environment) {
+		if value, found := strings.CutPrefix(variable, name+"="); found {
+			return value, true
+		}
+	}
+
+	return "", false
+}
+
+// set returns an environment in which a variable is there once.
+func set(environment []string, name, value string) []string {
+	environment = slices.DeleteFunc(environment, func(variable string) bool { return strings.HasPrefix(variable, name+"=") })
+
+	return append(environment, name+"="+value)
+}
+
+// trustDirectories lets Git work in a checkout that another user owns, as the
+// checkout container's may be: it adds safe.directory=* to what the environment
+// already tells Git.
+func trustDirectories(environment []string) []string {
+	const variable = "GIT_CONFIG_COUNT="
+	count := 0
+	environment = slices.DeleteFunc(environment, func(entry string) bool {
+		value, found := strings.CutPrefix(entry, variable)
+		if number, err := strconv.Atoi(value); found && err == nil && number > 0 {
+			count = number
+		}
+
+		return found
+	})
+
+	return append(environment,
+		fmt.Sprintf("%s%d", variable, count+1),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=safe.directory", count),
+		fmt.Sprintf("GIT_CONFIG_VALUE_%d=*", count),
+	)
+}

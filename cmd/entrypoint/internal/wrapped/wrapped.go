@@ -1,0 +1,204 @@
+//go:build linux
+
+// Package wrapped is the entrypoint of the containers that do a job's work. Each
+// holds a lock for as long as it lives, so that its death is noticed at once, and
+// runs the agent's bootstrap when it is its turn and not before, so that nothing
+// polls.
+package wrapped
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/process"
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
+)
+
+// container is the state of one wrapped container.
+type container struct {
+	options   Options
+	directory rundir.Directory
+	stderr    io.Writer
+
+	lock    *rundir.Lock
+	gone    <-chan struct{} // closed once the supervisor has ended
+	signals <-chan os.Signal
+}
+
+// ended is the error of a wait that the supervisor's end, or a stop, cut short.
+// Its text is for the container's log.
+type ended struct {
+	reason string
+	status int
+}
+
+func (e *ended) Error() string { return e.reason }
+
+// Main is the run subcommand. It returns the exit status.
+func Main(arguments []string, stdout, stderr io.Writer) int {
+	options, err := parse(arguments)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "entrypoint run: %v\n\n%s", err, usage)
+
+		return 1
+	}
+
+	c := &container{options: options, stderr: stderr, signals: process.Signals()}
+	if err := c.claim(); err != nil {
+		c.sayf("%v", err)
+
+		return 1
+	}
+
+	return c.finish(c.work())
+}
+
+// sayf writes a line to the container's log.
+func (c *container) sayf(format string, arguments ...any) {
+	fmt.Fprintf(c.stderr, "entrypoint: "+format+"\n", arguments...)
+}
+
+// claim takes the container's lock and says that it has started, once.
+func (c *container) claim() error {
+	var err error
+	if c.directory, err = rundir.Open(); err != nil {
+		return err
+	}
+	id := c.options.ID
+	if c.directory.Exists(rundir.ClientStarted(id)) {
+		return errRestarted
+	}
+	if c.lock, err = c.directory.TryLock(rundir.ClientLock(id)); err != nil {
+		return fmt.Errorf("be the pod's container %d: %w; has another container the same id?", id, err)
+	}
+	err = c.directory.Claim(rundir.ClientStarted(id))
+	if errors.Is(err, fs.ErrExist) {
+		return errRestarted
+	}
+
+	return err
+}
+
+var errRestarted = errors.New("this container has started before, and a job cannot go on in a restarted container; " +
+	"set the pod's restartPolicy to Never and give the container no restartPolicy of its own")
+
+// work waits for its turn and runs the container's phases.
+func (c *container) work() (rundir.Exit, error) {
+	if err := c.awaitSupervisor(); err != nil {
+		return rundir.Exit{}, err
+	}
+	c.gone = c.await(rundir.SupervisorLock)
+	if err := c.awaitTurn(); err != nil {
+		return rundir.Exit{}, err
+	}
+
+	return c.bootstrap(), nil
+}
+
+// awaitSupervisor waits until the supervisor holds its locks. It may be a long
+// time: the agent's image may have to be pulled first.
+func (c *container) awaitSupervisor() error {
+	watch := c.directory.Watch()
+	defer watch.Close()
+	limit := time.NewTimer(c.options.HoldTimeout)
+	defer limit.Stop()
+	for {
+		select {
+		case <-watch.Changed:
+			if c.directory.Exists(rundir.SupervisorStarted) {
+				return nil
+			}
+		case sig := <-c.signals:
+			if process.Stops(sig) {
+				return &ended{reason: "stopped while waiting for the agent's container", status: 128 + int(syscall.SIGTERM)}
+			}
+		case <-limit.C:
+			return &ended{reason: fmt.Sprintf("the agent's container has not started after %v; the pod's events may say why",
+				c.options.HoldTimeout), status: 1}
+		}
+	}
+}
+
+// await returns a channel that is closed when nobody holds the lock any more.
+func (c *container) await(name string) <-chan struct{} {
+	released := make(chan struct{})
+	go func() {
+		if err := c.directory.AwaitRelease(name); err != nil {
+			// Not knowing is better than ending a job for it.
+			c.sayf("%v", err)
+
+			return
+		}
+		close(released)
+	}()
+
+	return released
+}
+
+// awaitTurn waits until the agent has the job and the container before this one
+// has succeeded.
+func (c *container) awaitTurn() error {
+	if err := c.awaitOrGone(rundir.GoLock); err != nil {
+		return err
+	}
+	if !c.directory.Exists(rundir.Go) {
+		<-c.gone
+
+		return &ended{reason: "the agent ended before it let this container run", status: 1}
+	}
+
+	if before := c.options.ID - 1; before >= 0 {
+		if err := c.awaitSuccess(before); err != nil {
+			return err
+		}
+	}
+	if !c.directory.Exists(rundir.Socket) {
+		<-c.gone
+
+		return &ended{reason: "not run, because the job ended before it was this container's turn", status: 1}
+	}
+
+	return nil
+}
+
+// awaitSuccess waits for another container's end.
+func (c *container) awaitSuccess(before int) error {
+	if err := c.awaitOrGone(rundir.ClientLock(before)); err != nil {
+		return err
+	}
+	exit, err := c.directory.ReadExit(before)
+	if err == nil && exit.Status == 0 {
+		return nil
+	}
+	// The agent ends the job, and says why.
+	<-c.gone
+
+	return &ended{reason: "not run, because a container before this one did not succeed", status: 1}
+}
+
+// awaitOrGone waits for a lock to be released. A request to stop is not obeyed
+// here: when the pod is being stopped the agent is told too, and this container
+// ends with it; an end before that would look like a death.
+func (c *container) awaitOrGone(lock string) error {
+	released := c.await(lock)
+	for {
+		select {
+		case <-released:
+			return nil
+		case <-c.gone:
+			return &ended{reason: "the agent ended before it was this container's turn", status: 1}
+		case <-c.signals:
+		}
+	}
+}
