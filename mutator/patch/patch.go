@@ -1,0 +1,122 @@
+// Package patch makes the JSON patch of an admission review from the pod as it
+// arrived and the pod as it shall be.
+//
+// The pod as it arrived may have fields that this program's Kubernetes library
+// does not know. They stay, and stay on the container that they belong to:
+// containers and volumes are paired by name, a new one is inserted whole, and
+// within each only what the typed forms differ in is touched.
+package patch
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	operations "gomodules.xyz/jsonpatch/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	kjson "k8s.io/apimachinery/pkg/util/json"
+)
+
+// Originals are elements of spec.initContainers, by name, as they were written
+// where they come from. A new element of such a name keeps the fields that the
+// typed form does not have.
+type Originals map[string]json.RawMessage
+
+// Create returns the operations that turn raw, a pod's JSON, into mutated,
+// which came from decoding it. The mutation may add containers, volumes and
+// fields and change fields; an error says that it removed or reordered
+// containers or volumes, or that raw is no pod.
+func Create(raw []byte, mutated *corev1.Pod) ([]operations.Operation, error) {
+	return CreateKeeping(raw, mutated, nil)
+}
+
+// CreateKeeping is Create with the originals of new init containers.
+func CreateKeeping(raw []byte, mutated *corev1.Pod, originals Originals) ([]operations.Operation, error) {
+	var before corev1.Pod
+	if err := kjson.Unmarshal(raw, &before); err != nil {
+		return nil, fmt.Errorf("decode pod: %w", err)
+	}
+	rawTree, err := decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("decode pod: %w", err)
+	}
+	beforeTree, err := treeOf(&before)
+	if err != nil {
+		return nil, fmt.Errorf("encode pod: %w", err)
+	}
+	afterTree, err := treeOf(mutated)
+	if err != nil {
+		return nil, fmt.Errorf("encode mutated pod: %w", err)
+	}
+	differ := differ{originals: originals}
+	if err := differ.object(rawTree, beforeTree, afterTree, nil); err != nil {
+		return nil, err
+	}
+	return differ.operations, nil
+}
+
+// Apply carries out operations on a JSON document, as the API server does.
+func Apply(raw []byte, list []operations.Operation) ([]byte, error) {
+	text, err := json.Marshal(list)
+	if err != nil {
+		return nil, fmt.Errorf("encode patch: %w", err)
+	}
+	if len(list) == 0 {
+		return raw, nil
+	}
+	decoded, err := jsonpatch.DecodePatch(text)
+	if err != nil {
+		return nil, fmt.Errorf("decode patch: %w", err)
+	}
+	result, err := decoded.Apply(raw)
+	if err != nil {
+		return nil, fmt.Errorf("apply patch: %w", err)
+	}
+	return result, nil
+}
+
+// decode reads JSON and keeps numbers as they are written.
+func decode(text []byte) (map[string]any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var tree map[string]any
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
+	if tree == nil {
+		return nil, fmt.Errorf("want an object")
+	}
+	return tree, nil
+}
+
+// treeOf is the pod as its JSON would decode, without the detour.
+func treeOf(pod *corev1.Pod) (map[string]any, error) {
+	return runtime.DefaultUnstructuredConverter.ToUnstructured(pod)
+}
+
+// pointer is a JSON pointer's tokens.
+type pointer []string
+
+func (p pointer) child(token string) pointer {
+	return append(slices.Clip(p), token)
+}
+
+func (p pointer) index(i int) pointer {
+	return p.child(strconv.Itoa(i))
+}
+
+var escaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+func (p pointer) String() string {
+	var text strings.Builder
+	for _, token := range p {
+		text.WriteByte('/')
+		text.WriteString(escaper.Replace(token))
+	}
+	return text.String()
+}

@@ -1,0 +1,112 @@
+package mutator
+
+import (
+	"encoding/json"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/yaml"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
+)
+
+var (
+	annotationsPath = field.NewPath("metadata", "annotations")
+	labelsPath      = field.NewPath("metadata", "labels")
+	pluginPath      = annotationsPath.Key(contract.PluginAnnotation)
+)
+
+// plugin is the kubernetes plugin's fields other than podSpec and metadata.
+// A new field is added here and read in the step that it concerns; decoding,
+// type errors and near misses follow from the tag.
+type plugin struct {
+	// Sidecars run beside the job, from before it until after it.
+	Sidecars []corev1.Container `json:"sidecars"`
+	// GitEnvFrom goes to checkout, job containers and sidecars.
+	GitEnvFrom []corev1.EnvFromSource `json:"gitEnvFrom"`
+	// ExtraVolumeMounts go to checkout, job containers and sidecars.
+	ExtraVolumeMounts []corev1.VolumeMount `json:"extraVolumeMounts"`
+
+	CommandParams commandParams   `json:"commandParams"`
+	Checkout      checkout        `json:"checkout"`
+	SidecarParams containerParams `json:"sidecarParams"`
+
+	// rawSidecars are the sidecars as they were written, with the fields that
+	// this program's Kubernetes library does not know.
+	rawSidecars []json.RawMessage
+}
+
+// containerParams are additions to a kind of container.
+type containerParams struct {
+	EnvFrom           []corev1.EnvFromSource `json:"envFrom"`
+	ExtraVolumeMounts []corev1.VolumeMount   `json:"extraVolumeMounts"`
+}
+
+// commandParams are about the job containers.
+type commandParams struct {
+	containerParams
+
+	Interposer Interposer `json:"interposer"`
+}
+
+// checkout is about the checkout container and how it clones.
+type checkout struct {
+	containerParams
+
+	Skip          bool    `json:"skip"`
+	CloneFlags    *string `json:"cloneFlags"`
+	FetchFlags    *string `json:"fetchFlags"`
+	CleanFlags    *string `json:"cleanFlags"`
+	CheckoutFlags *string `json:"checkoutFlags"`
+	NoSubmodules  *bool   `json:"noSubmodules"`
+}
+
+// parsePlugin reads the plugin annotation. Unknown keys of the plugin are
+// errors, or warnings where onUnknown is UnknownWarn. Unknown fields of a
+// sidecar may belong to a newer Kubernetes: they are passed on with a warning
+// unless they look like a typing error.
+func parsePlugin(text, onUnknown string) (result plugin, warnings []string, errs field.ErrorList) {
+	if strings.TrimSpace(text) == "" {
+		return plugin{}, nil, nil
+	}
+	unknown, errs := decodeYAML([]byte(text), &result, pluginPath)
+	for _, one := range unknown {
+		switch {
+		case isPodField(one.path):
+			errs = append(errs, field.Forbidden(one.path, "this annotation is about how the pod is run; write the field into the pod itself"))
+		case isSidecarField(one.path) && one.nearest == "":
+			warnings = append(warnings, one.path.String()+": unknown to this version of the mutator; passed on as it is")
+		case onUnknown == UnknownWarn:
+			warnings = append(warnings, one.path.String()+": "+one.sentence())
+		default:
+			errs = append(errs, field.Forbidden(one.path, one.sentence()))
+		}
+	}
+	errs = append(errs, result.CommandParams.Interposer.validate(pluginPath.Child("commandParams", "interposer"))...)
+	if len(errs) > 0 {
+		return plugin{}, nil, errs
+	}
+	result.rawSidecars = rawSidecars([]byte(text))
+	return result, warnings, nil
+}
+
+func isPodField(path *field.Path) bool {
+	name := path.String()
+	return name == pluginPath.Child("podSpec").String() || name == pluginPath.Child("metadata").String()
+}
+
+func isSidecarField(path *field.Path) bool {
+	return strings.HasPrefix(path.String(), pluginPath.Child("sidecars").String()+"[")
+}
+
+// rawSidecars returns the sidecars of a text that was decoded before.
+func rawSidecars(text []byte) []json.RawMessage {
+	var raw struct {
+		Sidecars []json.RawMessage `json:"sidecars"`
+	}
+	if yaml.Unmarshal(text, &raw) != nil {
+		return nil
+	}
+	return raw.Sidecars
+}

@@ -1,0 +1,3 @@
+// Package webhook serves the mutator to Kubernetes: admission reviews over
+// TLS, health and metrics. It has no access to any API.
+package webhook
