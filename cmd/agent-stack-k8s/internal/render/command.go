@@ -1,0 +1,113 @@
+// Package render shows the pod that admission would make.
+package render
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/admission"
+	"github.com/buildkite/agent-stack-k8s/mutator"
+)
+
+const usage = `Show the pod that a pipeline's step or a Kubernetes object becomes at admission.
+
+Usage: agent-stack-k8s render -f FILE [--step NAME] [--config FILE] [-o FORMAT]
+
+FILE is one of
+  - a pipeline: each command step is made into the pod that the dispatcher would
+    submit for its job, and this pod is shown after admission. The job's UUID and
+    addresses are made up.
+  - Kubernetes objects: a Pod, or an object with a pod template (Job, CronJob,
+    Deployment, ReplicaSet, StatefulSet, DaemonSet, KEDA ScaledJob), of which the
+    pod is shown.
+
+The mutator's own code makes the pod. What other parts of a cluster do at
+admission is not shown, but for the restart policy that the API server fills in.
+Variables ($NAME, ${NAME}) and {{matrix}} are not filled in.
+
+Options:
+%s
+Exit status: 0 if every pod would be admitted; 1 if one would be refused, with the
+reasons on standard error; 2 if a file cannot be read or the command line is
+wrong. Admission's warnings go to standard error.
+`
+
+// Exit statuses.
+const (
+	statusAdmitted = 0
+	statusRefused  = 1
+	statusTrouble  = 2
+)
+
+// options is the command line.
+type options struct {
+	file, step, configFile, format, color string
+}
+
+// Main is the render subcommand. It returns the exit status.
+func Main(arguments []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
+	options, help, err := parse(arguments)
+	if help != "" {
+		fmt.Fprint(stdout, help)
+
+		return statusAdmitted
+	}
+	status := statusTrouble
+	if err == nil {
+		var config mutator.Config
+		if config, err = admission.ReadConfig(options.configFile, version); err == nil {
+			r := renderer{config: config, options: options, stdout: stdout, stderr: stderr, colored: colored(options.color, stdout)}
+			status, err = r.file(stdin)
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "agent-stack-k8s render: %v\n", err)
+
+		return statusTrouble
+	}
+
+	return status
+}
+
+// parse returns the options, or the help that was asked for.
+func parse(arguments []string) (o options, help string, err error) {
+	flags := pflag.NewFlagSet("render", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVarP(&o.file, "file", "f", "", "`FILE` to render, or - for standard input")
+	flags.StringVar(&o.step, "step", "", "render only the step with this key, label or path (steps[0])")
+	flags.StringVar(&o.configFile, "config", "", "mutator configuration `FILE` (default: that of the manifests)")
+	flags.StringVarP(&o.format, "output", "o", formatYAML, "`FORMAT`: yaml, json, or diff against the pod before the mutator")
+	flags.StringVar(&o.color, "color", "auto", "`WHEN` to colour a diff: auto (on a terminal, unless NO_COLOR is set),\nalways or never")
+	err = flags.Parse(arguments)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return o, fmt.Sprintf(usage, flags.FlagUsages()), nil
+	case err != nil:
+		return o, "", err
+	case flags.NArg() > 0:
+		return o, "", fmt.Errorf("unexpected argument %q; name the file with -f", flags.Arg(0))
+	case o.file == "":
+		return o, "", errors.New("name a file with -f, or - for standard input")
+	case o.format != formatYAML && o.format != formatJSON && o.format != formatDiff:
+		return o, "", fmt.Errorf("--output: %q is none of yaml, json, diff", o.format)
+	case o.color != "auto" && o.color != "always" && o.color != "never":
+		return o, "", fmt.Errorf("--color: %q is none of auto, always, never", o.color)
+	default:
+		return o, "", nil
+	}
+}
+
+// colored decides about colour; see https://no-color.org.
+func colored(when string, stdout io.Writer) bool {
+	if when != "auto" {
+		return when == "always"
+	}
+	file, isFile := stdout.(*os.File)
+
+	return isFile && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd()))
+}
