@@ -71,7 +71,7 @@ generate: ## Generate the GraphQL client.
 	go generate ./...
 
 .PHONY: manifests
-manifests: ## Check that the plain manifests render.
+manifests: ## Hold the example pods and configuration in manifests/ against the mutator.
 	go test ./mutator -run 'Example|Manifest'
 
 .PHONY: golden

@@ -3,4 +3,4 @@
 // the dispatcher's own types.
 package buildkite
 
-//go:generate go run github.com/Khan/genqlient
+//go:generate go tool genqlient
