@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Compiles what is named (all, if nothing is) and prints the directory it is in.
 BUILD := go -C e2e run ./cmd/build
 # Packages of e2e that need no root and no cluster.
-E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /endtoend -e /agenttest)
+E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agenttest)
 
 ##@ Try it
 .PHONY: try
@@ -43,7 +43,7 @@ check: ## The contributor's minute: vet, unit and golden tests. No root, no clus
 
 .PHONY: test
 test: check ## Everything: check, then the real cluster with the real agent and cert-manager. Root. CONTEXT=name is not used here.
-	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -timeout=45m ./endtoend ./simulator/agenttest
+	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -timeout=45m ./lifecycle ./endtoend ./simulator/agenttest
 
 .PHONY: lint
 lint: ## golangci-lint on both modules; govulncheck where its database can be reached.
