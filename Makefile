@@ -26,6 +26,7 @@ try: ## Lint a sample pipeline, render its pod, show the diff. No cluster, any s
 
 .PHONY: demo
 demo: ## The real thing: a cluster, a Buildkite simulator, three jobs and a hand-made pod. Root. CONTEXT=name REGISTRY=host/path uses a cluster of yours.
+	@go -C e2e run ./cmd/consent --context='$(CONTEXT)' --registry='$(REGISTRY)'
 	@bin=$$($(BUILD) cluster agent product harness) && "$$bin/demo" --checkout=. --context='$(CONTEXT)' --registry='$(REGISTRY)'
 
 .PHONY: run

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/buildkite/agent-stack-k8s/e2e/images"
@@ -27,10 +26,7 @@ type Options struct {
 	Context string
 	// Registry is where Context's cluster pulls from, and the demo pushes to.
 	Registry string
-	// Confirm asks before anything is changed.
-	Confirm bool
-	In      io.Reader
-	Out     io.Writer
+	Out      io.Writer
 }
 
 // The parts of the demo; organization and tokens are the simulator's.
@@ -46,8 +42,6 @@ const (
 
 // place is a cluster to run on and a simulator that its pods reach.
 type place interface {
-	// changes lists what will be done, a line each.
-	changes() []string
 	steps() []progress.Step
 	// prepare makes the cluster ready and returns kubectl for it.
 	prepare(ctx context.Context, report *progress.Progress) (stack.Kubectl, error)
@@ -75,9 +69,6 @@ func Run(ctx context.Context, options Options) error {
 	if options.Context != "" {
 		d.place = &userPlace{bin: options.Bin, context: options.Context, pushTo: options.Registry}
 	}
-	if err := d.announce(); err != nil {
-		return err
-	}
 	steps := append(d.place.steps(),
 		progress.Step{Name: "images", Estimate: 30 * time.Second},
 		progress.Step{Name: "Buildkite simulator", Estimate: time.Second},
@@ -89,28 +80,6 @@ func Run(ctx context.Context, options Options) error {
 	}
 	green, err := d.show(ctx)
 	return errors.Join(err, green, d.place.farewell(ctx, d.Out, d.client.URL))
-}
-
-// announce says what will change, and asks a person at a terminal.
-func (d *demo) announce() error {
-	fmt.Fprintf(d.Out, "The demo will\n")
-	for _, line := range d.place.changes() {
-		fmt.Fprintf(d.Out, "  - %s\n", line)
-	}
-	if !d.Confirm {
-		fmt.Fprintf(d.Out, "Going on without asking, as there is nobody to ask.\n\n")
-		return nil
-	}
-	fmt.Fprint(d.Out, "Go on? [Y/n] ")
-	var answer string
-	if _, err := fmt.Fscanln(d.In, &answer); err != nil && answer == "" && err.Error() != "unexpected newline" {
-		return errors.New("no answer: nothing was changed")
-	}
-	if answer != "" && !strings.HasPrefix(strings.ToLower(answer), "y") {
-		return errors.New("nothing was changed")
-	}
-	fmt.Fprintln(d.Out)
-	return nil
 }
 
 func (d *demo) setUp(ctx context.Context) error {

@@ -17,22 +17,6 @@ type localPlace struct{ bin string }
 
 const localSimulator = cluster.NodeIP + ":8020"
 
-func (localPlace) changes() []string {
-	return []string{
-		"install the Debian packages it needs: runc, CNI plugins, iptables, debootstrap, busybox and their like",
-		"start a Kubernetes cluster on this machine, as root: processes, a network bridge, firewall rules and cgroups, all of which `make cluster-down` takes away again",
-		"keep what it built in " + cacheDirectory(),
-	}
-}
-
-func cacheDirectory() string {
-	directory, err := cluster.CacheDir()
-	if err != nil {
-		return "the user's cache directory"
-	}
-	return directory
-}
-
 func (localPlace) steps() []progress.Step { return cluster.Steps(false) }
 
 func (p localPlace) prepare(ctx context.Context, report *progress.Progress) (stack.Kubectl, error) {

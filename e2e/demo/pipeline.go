@@ -3,9 +3,9 @@ package demo
 // pipeline is what the demo builds. @AGENT@, @SHELL@ and @SERVICE@ stand for
 // images in the cluster's registry.
 const pipeline = `steps:
-  - label: ":wave: no plugin"
+  - label: no plugin
     command: echo "hello from $(hostname)"; ls
-  - label: ":gear: two containers, two images"
+  - label: two containers, two images
     plugins:
       - kubernetes:
           podSpec:
@@ -18,7 +18,7 @@ const pipeline = `steps:
                   - --format=checked out %h %s
               - image: @SHELL@
                 command: ["echo second container, same checkout: $(ls)"]
-  - label: ":electric_plug: with a service"
+  - label: with a service
     plugins:
       - kubernetes:
           sidecars:
@@ -36,7 +36,7 @@ const pipeline = `steps:
 
 // handMadePipeline goes to a queue that the dispatcher does not watch.
 const handMadePipeline = `steps:
-  - label: ":raised_hands: by hand"
+  - label: by hand
     command: echo "this job's own command, in a pod that kubectl made"
     agents: {queue: hand-made}
 `

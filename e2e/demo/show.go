@@ -69,7 +69,7 @@ func (d *demo) follow(ctx context.Context, build simulator.Build) (simulator.Bui
 		for _, job := range current.Commands() {
 			if told[job.UUID] != job.State {
 				told[job.UUID] = job.State
-				fmt.Fprintf(d.Out, "  %5.1fs  %-38s %s\n", time.Since(began).Seconds(), plain(job.Label), describe(job))
+				fmt.Fprintf(d.Out, "  %5.1fs  %-38s %s\n", time.Since(began).Seconds(), job.Label, describe(job))
 			}
 		}
 	})
@@ -113,7 +113,7 @@ func (d *demo) conclude(ctx context.Context, builds ...simulator.Build) (notGree
 			if err != nil {
 				return nil, err
 			}
-			d.sayf("The log of %q:", plain(job.Label))
+			d.sayf("The log of %q:", job.Label)
 			d.indent(log)
 			record, err := d.client.Record(ctx, job.UUID)
 			if err != nil {
@@ -145,14 +145,4 @@ func (d *demo) indent(text string) {
 	for line := range strings.Lines(strings.ReplaceAll(text, "\r\n", "\n")) {
 		fmt.Fprintf(d.Out, "    %s\n", strings.TrimRight(line, "\n"))
 	}
-}
-
-// plain is a label without its emoji code.
-func plain(label string) string {
-	if strings.HasPrefix(label, ":") {
-		if end := strings.Index(label[1:], ":"); end >= 0 {
-			return strings.TrimSpace(label[end+2:])
-		}
-	}
-	return label
 }

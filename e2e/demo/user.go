@@ -30,14 +30,6 @@ type userPlace struct {
 // simulatorNamespace holds the simulator, which jobs reach at a Service's address.
 const simulatorNamespace = "buildkite-simulator"
 
-func (p *userPlace) changes() []string {
-	return []string{
-		fmt.Sprintf("push images to %s, which the cluster of context %q must be able to pull from", p.pushTo, p.context),
-		fmt.Sprintf("create in that cluster the namespaces %s, %s and %s, a webhook and three admission policies that concern labelled pods alone", stack.SystemNamespace, stack.JobNamespace, simulatorNamespace),
-		"remove them all at the end",
-	}
-}
-
 func (p *userPlace) steps() []progress.Step {
 	return []progress.Step{{Name: "reach the cluster", Estimate: time.Second}}
 }
