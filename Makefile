@@ -17,7 +17,7 @@ E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agen
 
 ##@ Try it
 .PHONY: try
-try: ## Lint a sample pipeline, render its pod, show the diff. No cluster, any system. 60 s cold, 2 s warm.
+try: ## Lint a sample pipeline, render its pod, show the diff. No cluster, any system.
 	@go build -o bin/ ./cmd/agent-stack-k8s
 	@printf '\n$$ agent-stack-k8s lint -f manifests/examples/pipeline.yaml\n'
 	@bin/agent-stack-k8s lint -f manifests/examples/pipeline.yaml
