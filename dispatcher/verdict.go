@@ -102,7 +102,7 @@ var forbiddens = []forbidden{
 var backstopPolicy = regexp.MustCompile(`ValidatingAdmissionPolicy 'buildkite-(?:injected|dispatcher|ephemeral-containers)'`)
 
 // Classify decides what an error of creating a pod means. Its sources are the
-// answers of a real API server; see the recorded ones in testdata.
+// answers of a real API server; testdata has one of each kind, written out by hand.
 func Classify(err error) Verdict {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
