@@ -32,8 +32,7 @@ type Config struct {
 	// AgentBinary is the agent's path in the agent image. Default
 	// /usr/local/bin/buildkite-agent.
 	AgentBinary string `json:"agentBinary"`
-	// EntrypointImage holds the entrypoint and runs as an init container.
-	// Required.
+	// EntrypointImage holds the entrypoint. Required.
 	EntrypointImage string `json:"entrypointImage"`
 	// EntrypointImagePullPolicy is its own; empty leaves it to Kubernetes.
 	EntrypointImagePullPolicy corev1.PullPolicy `json:"entrypointImagePullPolicy,omitempty"`
@@ -43,6 +42,16 @@ type Config struct {
 	AgentTokenSecret string `json:"agentTokenSecret"`
 	// AgentEndpoint is the Agent API's address. Empty leaves it to the agent.
 	AgentEndpoint string `json:"agentEndpoint,omitempty"`
+	// Agent is how the agents run: hooks, plugins, tracing, signing and more.
+	Agent AgentConfig `json:"agent,omitzero"`
+	// Proxy is how the agents, git and the jobs reach the network.
+	Proxy ProxyConfig `json:"proxy,omitzero"`
+	// CABundle is a ConfigMap with the certificate authorities to trust.
+	CABundle *CABundleConfig `json:"caBundle,omitempty"`
+
+	// Delivery is how the entrypoint gets into pods: DeliveryInitContainer (the
+	// default) or DeliveryImageVolume.
+	Delivery string `json:"delivery"`
 
 	// Injected is about the containers that this program adds.
 	Injected InjectedConfig `json:"injected"`
@@ -55,6 +64,35 @@ type Config struct {
 	WorkspaceVolume *corev1.VolumeSource `json:"workspaceVolume,omitempty"`
 	// Interposer says how the command and args of job containers are run.
 	Interposer InterposerConfig `json:"interposer"`
+	// DefaultCheckoutParams, DefaultCommandParams and DefaultSidecarParams are
+	// what the plugin's checkout, commandParams and sidecarParams add to or
+	// override.
+	DefaultCheckoutParams CheckoutParams  `json:"defaultCheckoutParams,omitzero"`
+	DefaultCommandParams  CommandParams   `json:"defaultCommandParams,omitzero"`
+	DefaultSidecarParams  ContainerParams `json:"defaultSidecarParams,omitzero"`
+	// DefaultMetadata are labels and annotations that a pod has unless it sets
+	// them itself.
+	DefaultMetadata MetadataConfig `json:"defaultMetadata,omitzero"`
+	// PodSpecPatch is a strategic merge patch of every job pod's spec. It wins
+	// over the pod and over resource classes, and loses to the plugin's.
+	PodSpecPatch json.RawMessage `json:"podSpecPatch,omitempty"`
+	// ResourceClasses are what the agent tag resource_class chooses from.
+	ResourceClasses map[string]ResourceClass `json:"resourceClasses,omitempty"`
+	// DefaultResourceClassName is the class of pods that name none.
+	DefaultResourceClassName string `json:"defaultResourceClassName,omitempty"`
+	// JobActiveDeadlineSeconds is how long a pod with a job may live, its time
+	// in the queue of the scheduler included. Default 21600, six hours; 0 is no
+	// limit.
+	JobActiveDeadlineSeconds *int64 `json:"jobActiveDeadlineSeconds,omitempty"`
+
+	// Policy is what the authors of pods may not do.
+	Policy Policy `json:"policy,omitzero"`
+	// PodSecurity is PodSecurityRestricted to give every container what the
+	// restricted Pod Security Standard asks for, unless the pod says otherwise.
+	PodSecurity string `json:"podSecurity,omitempty"`
+	// Namespaces override Policy and PodSecurity in single namespaces.
+	Namespaces map[string]NamespaceConfig `json:"namespaces,omitempty"`
+
 	// UnknownPluginFields is what an unknown key of the kubernetes plugin is:
 	// UnknownError (the default) or UnknownWarn.
 	UnknownPluginFields string `json:"unknownPluginFields"`

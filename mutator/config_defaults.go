@@ -27,6 +27,7 @@ func defaultConfig() Config {
 		Injected:            InjectedConfig{RunAsUser: ptr.To[int64](65532)},
 		Interposer:          InterposerConfig{Dispatched: InterposerBuildkite, HandMade: InterposerVector},
 		UnknownPluginFields: UnknownError,
+		Delivery:            DeliveryInitContainer,
 	}
 }
 
@@ -89,6 +90,14 @@ func (c Config) validate() field.ErrorList {
 	}
 	errs = append(errs, c.Interposer.Dispatched.validate(field.NewPath("interposer", "dispatched"))...)
 	errs = append(errs, c.Interposer.HandMade.validate(field.NewPath("interposer", "handMade"))...)
+	if choices := []string{DeliveryInitContainer, DeliveryImageVolume}; !slices.Contains(choices, c.Delivery) {
+		errs = append(errs, field.NotSupported(field.NewPath("delivery"), c.Delivery, choices))
+	}
+	errs = append(errs, c.Agent.validate(field.NewPath("agent"))...)
+	errs = append(errs, c.Proxy.validate(field.NewPath("proxy"))...)
+	errs = append(errs, c.CABundle.validate(field.NewPath("caBundle"))...)
+	errs = append(errs, c.validateMerges()...)
+	errs = append(errs, c.validatePolicies()...)
 	if choices := []string{UnknownError, UnknownWarn}; !slices.Contains(choices, c.UnknownPluginFields) {
 		errs = append(errs, field.NotSupported(field.NewPath("unknownPluginFields"), c.UnknownPluginFields, choices))
 	}

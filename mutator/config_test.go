@@ -42,7 +42,7 @@ func TestParseConfigErrors(t *testing.T) {
 				"AgentBinary: Forbidden: unknown field; did you mean \"agentBinary\"?\n" +
 				"agentImages: Forbidden: unknown field; did you mean \"agentImage\"?\n" +
 				"injected.resource: Forbidden: unknown field; did you mean \"resources\"?\n" +
-				"unrelated: Forbidden: unknown field; the fields here are agentBinary, agentEndpoint, agentImage, agentImagePullPolicy, agentTokenSecret, apiVersion, entrypointImage, entrypointImagePullPolicy, injected, interposer, kind, knownSidecars, unknownPluginFields, workspaceVolume\n" +
+				"unrelated: Forbidden: unknown field; remove it\n" +
 				"workspaceVolume.emptyDirr: Forbidden: unknown field; did you mean \"emptyDir\"?\n",
 		},
 		"a key twice": {

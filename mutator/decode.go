@@ -65,6 +65,8 @@ func (d *decoder) decode(raw json.RawMessage, target reflect.Value, path *field.
 		d.decodeStruct(raw, target, path)
 	case target.Kind() == reflect.Slice && target.Type().Elem().Kind() != reflect.Uint8:
 		d.decodeSlice(raw, target, path)
+	case target.Kind() == reflect.Map && target.Type().Key().Kind() == reflect.String && target.Type().Elem().Kind() == reflect.Struct:
+		d.decodeMap(raw, target, path)
 	default:
 		d.decodeLeaf(raw, target, path)
 	}
@@ -96,6 +98,20 @@ func (d *decoder) decodeSlice(raw json.RawMessage, target reflect.Value, path *f
 	target.Set(reflect.MakeSlice(target.Type(), len(values), len(values)))
 	for i, value := range values {
 		d.decode(value, target.Index(i), path.Index(i))
+	}
+}
+
+func (d *decoder) decodeMap(raw json.RawMessage, target reflect.Value, path *field.Path) {
+	var values map[string]json.RawMessage
+	if json.Unmarshal(raw, &values) != nil {
+		d.errs = append(d.errs, invalid(path, "want an object, found %s", kindOf(raw)))
+		return
+	}
+	target.Set(reflect.MakeMap(target.Type()))
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		element := reflect.New(target.Type().Elem()).Elem()
+		d.decode(values[key], element, path.Key(key))
+		target.SetMapIndex(reflect.ValueOf(key).Convert(target.Type().Key()), element)
 	}
 }
 

@@ -26,6 +26,7 @@ type Plan struct {
 	AgentBinary               string            `json:"agentBinary"`
 	AgentTokenSecret          string            `json:"agentTokenSecret"`
 	AgentEndpoint             string            `json:"agentEndpoint,omitempty"`
+	Delivery                  string            `json:"delivery"`
 	EntrypointImage           string            `json:"entrypointImage"`
 	EntrypointImagePullPolicy corev1.PullPolicy `json:"entrypointImagePullPolicy,omitempty"`
 	// GitEnv is how to clone, for the agent to hand on to checkout.
@@ -117,6 +118,8 @@ type reading struct {
 func (c Config) read(pod *corev1.Pod) *reading {
 	r := &reading{config: c, pod: pod}
 	r.readPlugin()
+	r.merge()
+	r.secure()
 	r.readSettings()
 	r.readJobContainers()
 	r.readCheckout()
@@ -127,6 +130,7 @@ func (c Config) read(pod *corev1.Pod) *reading {
 	r.checkEnv()
 	r.checkJobContainers()
 	r.checkRestartPolicy()
+	r.checkPolicy()
 	r.errs = append(r.errs, secretReferences(pod, r.plugin, c.AgentTokenSecret, r.plan.AgentTokenSecret)...)
 	return r
 }

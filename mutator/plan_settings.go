@@ -29,6 +29,7 @@ func (r *reading) readSettings() {
 	plan.AgentBinary = config.AgentBinary
 	plan.AgentTokenSecret = r.override(contract.AgentTokenSecretAnnotation, config.AgentTokenSecret, validateSecretName)
 	plan.AgentEndpoint = config.AgentEndpoint
+	plan.Delivery = config.Delivery
 	plan.EntrypointImage = config.EntrypointImage
 	plan.EntrypointImagePullPolicy = config.EntrypointImagePullPolicy
 	plan.GraceSeconds = ptr.Deref(r.pod.Spec.TerminationGracePeriodSeconds, defaultGrace)

@@ -28,31 +28,31 @@ type plugin struct {
 	// ExtraVolumeMounts go to checkout, job containers and sidecars.
 	ExtraVolumeMounts []corev1.VolumeMount `json:"extraVolumeMounts"`
 
-	CommandParams commandParams   `json:"commandParams"`
-	Checkout      checkout        `json:"checkout"`
-	SidecarParams containerParams `json:"sidecarParams"`
+	CommandParams CommandParams   `json:"commandParams"`
+	Checkout      CheckoutParams  `json:"checkout"`
+	SidecarParams ContainerParams `json:"sidecarParams"`
 
 	// rawSidecars are the sidecars as they were written, with the fields that
 	// this program's Kubernetes library does not know.
 	rawSidecars []json.RawMessage
 }
 
-// containerParams are additions to a kind of container.
-type containerParams struct {
+// ContainerParams are additions to a kind of container.
+type ContainerParams struct {
 	EnvFrom           []corev1.EnvFromSource `json:"envFrom"`
 	ExtraVolumeMounts []corev1.VolumeMount   `json:"extraVolumeMounts"`
 }
 
-// commandParams are about the job containers.
-type commandParams struct {
-	containerParams
+// CommandParams are about the job containers.
+type CommandParams struct {
+	ContainerParams
 
 	Interposer Interposer `json:"interposer"`
 }
 
-// checkout is about the checkout container and how it clones.
-type checkout struct {
-	containerParams
+// CheckoutParams are about the checkout container and how it clones.
+type CheckoutParams struct {
+	ContainerParams
 
 	Skip          bool    `json:"skip"`
 	CloneFlags    *string `json:"cloneFlags"`

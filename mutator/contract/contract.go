@@ -64,6 +64,13 @@ const (
 	// a job: a Go duration, default 10m.
 	IdleTimeoutAnnotation = "buildkite.com/idle-timeout"
 
+	// ImageAnnotation is the image of all job containers: a step's `image:`.
+	ImageAnnotation = "buildkite.com/image"
+
+	// ResourceClassAnnotation names one of the mutator's resource classes: the
+	// agent tag resource_class of a step.
+	ResourceClassAnnotation = "buildkite.com/resource-class"
+
 	// IgnoreJobPodSpecAnnotation ("true") lets a pod without a job UUID run a
 	// job whose kubernetes plugin asks for a pod of its own.
 	IgnoreJobPodSpecAnnotation = "buildkite.com/ignore-job-pod-spec"
@@ -84,6 +91,10 @@ const (
 // configuration's digest and the plan it carried out.
 const InjectedAnnotation = "buildkite.com/injected"
 
+// PasswdAnnotation holds the lines of /etc/passwd for containers that run as a
+// user that their image does not know: OpenSSH refuses to work for such a one.
+const PasswdAnnotation = "buildkite.com/passwd"
+
 // Gate is the scheduling gate that a creator may put on a pod so that it can
 // never run without the mutator, which removes it.
 const Gate = "buildkite.com/inject"
@@ -100,10 +111,15 @@ const (
 
 // Volume names.
 const (
-	WorkspaceVolume  = "workspace"
-	BinVolume        = "buildkite-bin"
-	RunVolume        = "buildkite-run"
-	AgentTokenVolume = "buildkite-agent-token"
+	WorkspaceVolume      = "workspace"
+	BinVolume            = "buildkite-bin"
+	AgentBinaryVolume    = "buildkite-agent"
+	RunVolume            = "buildkite-run"
+	AgentTokenVolume     = "buildkite-agent-token"
+	PasswdVolume         = "buildkite-passwd"
+	GitCredentialsVolume = "buildkite-git-credentials"
+	GitMirrorsVolume     = "buildkite-git-mirrors"
+	CABundleVolume       = "buildkite-ca-bundle"
 )
 
 // Paths inside the pod. Those under RunPath stay short: a Unix socket's path
@@ -114,13 +130,25 @@ const (
 	CheckoutPath  = BuildPath + "/buildkite"
 	HooksPath     = WorkspacePath + "/hooks"
 	PluginsPath   = WorkspacePath + "/plugins"
+	// SSHPath holds the keys and the configuration that SSH_… variables bring.
+	SSHPath = WorkspacePath + "/.ssh"
 
-	// BinPath holds the entrypoint and the agent's binary, read-only in every
-	// container but the agent.
+	// BinPath holds the entrypoint, read-only in every container that is not
+	// the one that puts it there.
 	BinPath             = "/buildkite/bin"
 	EntrypointPath      = BinPath + "/entrypoint"
-	AgentBinaryPath     = BinPath + "/buildkite-agent"
 	EntrypointImagePath = "/entrypoint"
+
+	// AgentBinaryDirectory holds the agent's binary, read-only in every
+	// container but the agent.
+	AgentBinaryDirectory = "/buildkite/agent"
+	AgentBinaryPath      = AgentBinaryDirectory + "/buildkite-agent"
+
+	// GitCredentialsPath is where checkout, and no other, has the credentials
+	// for git; CABundlePath is the bundle of certificate authorities.
+	GitCredentialsPath = "/buildkite/git-credentials"
+	CABundleDirectory  = "/buildkite/ca"
+	CABundlePath       = CABundleDirectory + "/ca.crt"
 
 	// RunPath is the agent's job context directory: its socket, the job's
 	// environment files, and the entrypoint's locks and markers.
