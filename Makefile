@@ -77,7 +77,7 @@ manifests: ## Hold the example pods and configuration in manifests/ against the 
 
 .PHONY: golden
 golden: ## Rewrite the golden files from what the code does now; read the diff before you commit it.
-	go test ./dispatcher ./mutator ./cmd/agent-stack-k8s ./cmd/dispatcher ./cmd/mutator -update
+	go test ./dispatcher ./dispatcher/jobpod ./mutator ./cmd/agent-stack-k8s ./cmd/dispatcher ./cmd/mutator -update
 
 .PHONY: help
 help: ## This list.

@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -16,7 +17,7 @@ const maxEnded = 3
 
 // start takes the job in hand. What is begun is finished even if the context
 // ends meanwhile: each step has a time limit of its own.
-func (d *Dispatcher) start(ctx context.Context, job Job) {
+func (d *Dispatcher) start(ctx context.Context, job jobpod.Job) {
 	attempt := &attempt{job: job}
 	d.mu.Lock()
 	d.inHand[job.UUID] = attempt
@@ -52,7 +53,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, attempt *attempt) *Failure {
 			return d.settle(ctx, job, pod, standing)
 		}
 	}
-	pod, errs := Pod(job, d.settings)
+	pod, errs := jobpod.Pod(job, d.settings)
 	if len(errs) > 0 {
 		failure := rejectedByPod(errs)
 		return &failure
@@ -118,8 +119,8 @@ func (d *Dispatcher) mutatorMissing() error {
 }
 
 // settleExisting looks at the pod that has our name already.
-func (d *Dispatcher) settleExisting(ctx context.Context, job Job) *Failure {
-	pod, err := d.Reader.Read(ctx, d.settings.Namespace, PodName(job.UUID))
+func (d *Dispatcher) settleExisting(ctx context.Context, job jobpod.Job) *Failure {
+	pod, err := d.Reader.Read(ctx, d.settings.Namespace, jobpod.PodName(job.UUID))
 	if err != nil {
 		// Gone again, or unreadable now: the next poll sees.
 		d.hold(job, CauseConflict, err, false)
@@ -129,7 +130,7 @@ func (d *Dispatcher) settleExisting(ctx context.Context, job Job) *Failure {
 }
 
 // settle deals with a pod that exists although its job is still scheduled.
-func (d *Dispatcher) settle(ctx context.Context, job Job, pod *PodRecord, standing standing) *Failure {
+func (d *Dispatcher) settle(ctx context.Context, job jobpod.Job, pod *PodRecord, standing standing) *Failure {
 	switch standing {
 	case standingForeign:
 		err := &Problem{Kind: CauseForeignPod, Advice: "pod " + pod.Namespace + "/" + pod.Name + " has the name of this job's pod and is not ours: delete or rename it"}
@@ -146,7 +147,7 @@ func (d *Dispatcher) settle(ctx context.Context, job Job, pod *PodRecord, standi
 // settleEnded makes room for another pod after one that ended without running
 // the job. The job was listed before its pod was seen to have ended, so its
 // state is asked for again: the pod may have run it meanwhile.
-func (d *Dispatcher) settleEnded(ctx context.Context, job Job, pod *PodRecord) *Failure {
+func (d *Dispatcher) settleEnded(ctx context.Context, job jobpod.Job, pod *PodRecord) *Failure {
 	states, err := d.States.States(ctx, []string{job.UUID})
 	if state, known := states[job.UUID]; !known || state != StateScheduled {
 		if err != nil {

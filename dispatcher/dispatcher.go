@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 const (
@@ -58,7 +60,7 @@ type Parts struct {
 // Dispatcher gives scheduled jobs their pods. Make it with newDispatcher.
 type Dispatcher struct {
 	Parts
-	settings PodSettings
+	settings jobpod.PodSettings
 	limits   Limits
 	log      *slog.Logger
 	metrics  *metrics
@@ -79,14 +81,14 @@ type Dispatcher struct {
 // attempt is a job between its listing and the answer to its pod's creation,
 // or to its failure.
 type attempt struct {
-	job Job
+	job jobpod.Job
 	// begun is when the creation began.
 	begun time.Time
 	// fails is set once the job is being failed; it then takes no capacity.
 	fails bool
 }
 
-func newDispatcher(parts Parts, settings PodSettings, limits Limits, log *slog.Logger, metrics *metrics, problems *problems) *Dispatcher {
+func newDispatcher(parts Parts, settings jobpod.PodSettings, limits Limits, log *slog.Logger, metrics *metrics, problems *problems) *Dispatcher {
 	metrics.maxInFlight.Set(float64(limits.MaxInFlight))
 	return &Dispatcher{
 		Parts: parts, settings: settings, limits: limits, log: log, metrics: metrics, problems: problems,
@@ -140,11 +142,11 @@ func (d *Dispatcher) poll(ctx context.Context) error {
 		return err
 	}
 	d.notePoll(err)
-	slices.SortFunc(jobs, compareJobs)
+	slices.SortFunc(jobs, jobpod.CompareJobs)
 	if d.breaker.probing() {
 		// Probes take turns, or one job that alone upsets a webhook would be
 		// the probe for ever and stop the queue.
-		slices.SortStableFunc(jobs, func(a, b Job) int {
+		slices.SortStableFunc(jobs, func(a, b jobpod.Job) int {
 			return d.holds.lastTried(a.UUID).Compare(d.holds.lastTried(b.UUID))
 		})
 	}

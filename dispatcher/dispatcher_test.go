@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -66,7 +67,7 @@ func TestPriorityThenAge(t *testing.T) {
 		for i, want := range []string{urgent, old, young} {
 			pass(2 * time.Second)
 			got := w.podUUIDs()
-			if len(got) != i+1 || w.pods[PodName(want)] == nil {
+			if len(got) != i+1 || w.pods[jobpod.PodName(want)] == nil {
 				t.Fatalf("after %d turns pods of %v, want %s among them", i+1, got, want)
 			}
 			w.end(want, 0, true)
@@ -102,7 +103,7 @@ func TestBadJobsFailAndOthersRun(t *testing.T) {
 				t.Errorf("job %s failed with %+v", uuid, w.failed[uuid])
 			}
 		}
-		if w.pods[PodName(good)] == nil {
+		if w.pods[jobpod.PodName(good)] == nil {
 			t.Error("the good job has no pod")
 		}
 		pass(5 * time.Minute)
@@ -116,7 +117,7 @@ func TestHeldJobWaitsAlone(t *testing.T) {
 	w.refusals[held] = refusal(403, "exceeded quota: q, requested: cpu=1, used: cpu=2, limited: cpu=2")
 	simulate(t, w, Limits{MaxInFlight: 1, JobTTL: time.Hour}, func(t *testing.T, _ *Dispatcher) {
 		pass(5 * time.Second)
-		if w.pods[PodName(good)] == nil {
+		if w.pods[jobpod.PodName(good)] == nil {
 			t.Fatal("the good job has no pod")
 		}
 		w.end(good, 0, true)
@@ -126,7 +127,7 @@ func TestHeldJobWaitsAlone(t *testing.T) {
 		}
 		w.change(func() { delete(w.refusals, held) })
 		pass(time.Minute)
-		if w.pods[PodName(held)] == nil || len(w.failed) != 0 {
+		if w.pods[jobpod.PodName(held)] == nil || len(w.failed) != 0 {
 			t.Errorf("the held job has no pod; failed: %v", w.failed)
 		}
 	})
@@ -182,7 +183,7 @@ func TestProbesTakeTurns(t *testing.T) {
 	good := w.schedule(3, 0)
 	simulate(t, w, Limits{MaxInFlight: 1}, func(t *testing.T, _ *Dispatcher) {
 		pass(time.Minute)
-		if w.pods[PodName(good)] == nil {
+		if w.pods[jobpod.PodName(good)] == nil {
 			t.Error("the good job has no pod")
 		}
 	})
@@ -195,7 +196,7 @@ func TestSourceProblems(t *testing.T) {
 	w.listing = &Problem{Kind: "graphql-errors", Advice: "incomplete"}
 	simulate(t, w, Limits{}, func(t *testing.T, d *Dispatcher) {
 		pass(time.Second)
-		if w.pods[PodName(uuid)] == nil || d.problems.any() != "source/graphql-errors" {
+		if w.pods[jobpod.PodName(uuid)] == nil || d.problems.any() != "source/graphql-errors" {
 			t.Errorf("pods %v, problem %q", w.podUUIDs(), d.problems.any())
 		}
 		before := w.polls
@@ -231,7 +232,7 @@ func TestExistingPods(t *testing.T) {
 			pod := tc.pod
 			pod.UID, pod.Namespace, pod.Injected, pod.Started = "old", "jobs", true, true
 			if pod.Name == "" {
-				pod.Name, pod.Labels = PodName(uuid), map[string]string{contract.ControllerIDLabel: testController}
+				pod.Name, pod.Labels = jobpod.PodName(uuid), map[string]string{contract.ControllerIDLabel: testController}
 			}
 			pod.Labels[contract.JobUUIDLabel] = uuid
 			pod.CreationTimestamp, pod.FinishedAt = metav1.NewTime(at(0)), at(0)
@@ -252,7 +253,7 @@ func TestThreePodsWithoutARun(t *testing.T) {
 	simulate(t, w, Limits{}, func(t *testing.T, _ *Dispatcher) {
 		for range 3 {
 			pass(20 * time.Second)
-			if w.pods[PodName(uuid)] == nil {
+			if w.pods[jobpod.PodName(uuid)] == nil {
 				t.Fatal("no pod")
 			}
 			w.end(uuid, 1, false)
@@ -276,7 +277,7 @@ func TestStaleListing(t *testing.T) {
 		w.end(uuid, 0, true)
 		d.start(t.Context(), stale)
 		d.work.Wait()
-		if w.creations != 1 || w.pods[PodName(uuid)] == nil {
+		if w.creations != 1 || w.pods[jobpod.PodName(uuid)] == nil {
 			t.Errorf("%d creations, pods %v", w.creations, w.podUUIDs())
 		}
 	})

@@ -1,5 +1,7 @@
 package dispatcher
 
+import "github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
+
 // standing is what a pod means for its job while the job is still scheduled.
 type standing int
 
@@ -20,7 +22,7 @@ const (
 
 // standingOf judges a pod for the scheduled job with this UUID.
 func standingOf(pod *PodRecord, uuid, controllerID string) standing {
-	hasOurName := pod.Name == PodName(uuid)
+	hasOurName := pod.Name == jobpod.PodName(uuid)
 	isForJob := pod.JobUUID() == uuid
 	switch {
 	case !isForJob && hasOurName:

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 const (
@@ -50,7 +52,7 @@ func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure
 // hold makes the job wait, and returns for how long it has been held for this
 // cause. The first time is worth a line, unless the platform's problem has one
 // for all jobs.
-func (d *Dispatcher) hold(job Job, cause string, err error, isPlatform bool) time.Duration {
+func (d *Dispatcher) hold(job jobpod.Job, cause string, err error, isPlatform bool) time.Duration {
 	held, isNew := d.holds.hold(job.UUID, cause)
 	d.count(outcomeHeld, cause)
 	attributes := d.jobAttributes(job, slog.String("cause", cause), slog.Duration("held", held.Round(time.Second)))
@@ -98,7 +100,7 @@ func (d *Dispatcher) count(outcome, cause string) {
 }
 
 // jobAttributes names a job in logs, and never more than names it.
-func (d *Dispatcher) jobAttributes(job Job, more ...slog.Attr) []any {
+func (d *Dispatcher) jobAttributes(job jobpod.Job, more ...slog.Attr) []any {
 	attributes := []any{slog.String("job", job.UUID), slog.String("url", job.URL)}
 	for _, attribute := range more {
 		attributes = append(attributes, attribute)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -18,7 +19,7 @@ import (
 func jobPod(uuid, owner string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: PodName(uuid), Namespace: "jobs", UID: types.UID("uid-" + uuid), ResourceVersion: "10",
+			Name: jobpod.PodName(uuid), Namespace: "jobs", UID: types.UID("uid-" + uuid), ResourceVersion: "10",
 			Labels:      map[string]string{contract.JobUUIDLabel: uuid, contract.ControllerIDLabel: owner, "other": "x"},
 			Annotations: map[string]string{contract.InjectedAnnotation: "{}", "large": "x"},
 		},
@@ -80,7 +81,7 @@ func TestPodCacheCounts(t *testing.T) {
 	if len(found[0].Labels) != 2 || found[0].Annotations != nil {
 		t.Errorf("the record is not trimmed: %+v", found[0].ObjectMeta)
 	}
-	if err := client.CoreV1().Pods("jobs").Delete(t.Context(), PodName("a"), metav1.DeleteOptions{}); err != nil {
+	if err := client.CoreV1().Pods("jobs").Delete(t.Context(), jobpod.PodName("a"), metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the deleted pod leaves the count", func() bool { return c.InFlight() == 0 })

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // apiServer answers like an API server and keeps the last request.
@@ -46,7 +48,7 @@ func podClientFor(t *testing.T, server *apiServer) *PodClient {
 func TestSubmitSendsThePodAsItIs(t *testing.T) {
 	server := &apiServer{status: 201, answer: `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"jobs","uid":"u",
 		"annotations":{"buildkite.com/injected":"{}"}},"spec":{"future":1,"containers":[]}}`}
-	pod, errs := Pod(withPlugin(`{"podSpec":{"containers":[{"image":"a","future":{"deep":1.50}}]}}`), PodSettings{Namespace: "jobs"})
+	pod, errs := jobpod.Pod(withPlugin(`{"podSpec":{"containers":[{"image":"a","future":{"deep":1.50}}]}}`), jobpod.PodSettings{Namespace: "jobs"})
 	if len(errs) > 0 {
 		t.Fatal(errs.ToAggregate())
 	}
@@ -67,7 +69,7 @@ func TestSubmitSendsThePodAsItIs(t *testing.T) {
 
 func TestSubmitKeepsTheServersAnswer(t *testing.T) {
 	server := &apiServer{status: 409, answer: `{"kind":"Status","apiVersion":"v1","code":409,"reason":"AlreadyExists","message":"pods \"p\" already exists"}`}
-	pod, _ := Pod(Job{UUID: goldenUUID}, PodSettings{Namespace: "jobs"})
+	pod, _ := jobpod.Pod(jobpod.Job{UUID: goldenUUID}, jobpod.PodSettings{Namespace: "jobs"})
 	_, err := podClientFor(t, server).Submit(t.Context(), pod)
 	if !apierrors.IsAlreadyExists(err) {
 		t.Errorf("got %v", err)

@@ -6,6 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -40,7 +41,7 @@ func TestReaper(t *testing.T) {
 				uuid := "01920000-0000-4000-8000-000000000009"
 				pod := tc.pod
 				pod.ObjectMeta = metav1.ObjectMeta{
-					Name: PodName(uuid), Namespace: "jobs", UID: "x", CreationTimestamp: metav1.Now(),
+					Name: jobpod.PodName(uuid), Namespace: "jobs", UID: "x", CreationTimestamp: metav1.Now(),
 					Labels: map[string]string{contract.JobUUIDLabel: uuid, contract.ControllerIDLabel: testController},
 				}
 				if tc.owner != "" {

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // Config is everything a dispatcher runs with.
@@ -20,7 +22,7 @@ type Config struct {
 	Failer Failer
 	// Cluster is where pods go.
 	Cluster kubernetes.Interface
-	Pods    PodSettings
+	Pods    jobpod.PodSettings
 	Limits  Limits
 	// LeaseName and LeaseNamespace are where replicas agree on a leader. An
 	// empty name runs without election: then there must be one replica only.

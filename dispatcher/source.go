@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"context"
 	"errors"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // Source lists scheduled jobs of the dispatcher's queue.
@@ -11,7 +13,7 @@ type Source interface {
 	// known reports: they have a pod. There may be more than it returns.
 	// Jobs and an error may come together, when an answer was incomplete. A
 	// paused queue has no jobs.
-	Scheduled(ctx context.Context, known func(uuid string) bool) ([]Job, error)
+	Scheduled(ctx context.Context, known func(uuid string) bool) ([]jobpod.Job, error)
 }
 
 // JobState is a job's state by Buildkite's GraphQL name.
@@ -50,7 +52,7 @@ type JobStates interface {
 type Failer interface {
 	// Fail returns ErrJobTaken if the job is no longer scheduled, and
 	// ErrNoAgentToken if it was given no token to do this with.
-	Fail(ctx context.Context, job Job, failure Failure) error
+	Fail(ctx context.Context, job jobpod.Job, failure Failure) error
 }
 
 var (

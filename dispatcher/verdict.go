@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // Class says what becomes of a job whose pod could not be created.
@@ -191,14 +193,14 @@ var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
 // the author wrote it.
 func invalidAdvice(answer metav1.Status) string {
 	if match := unknownField.FindStringSubmatch(answer.Message); match != nil {
-		return "Correct or remove " + AuthorPath(match[1]) + ": Kubernetes knows no such field."
+		return "Correct or remove " + jobpod.AuthorPath(match[1]) + ": Kubernetes knows no such field."
 	}
 	if answer.Details == nil || len(answer.Details.Causes) == 0 {
 		return "Correct the kubernetes plugin's configuration in the step."
 	}
 	var lines []string
 	for _, cause := range answer.Details.Causes {
-		lines = append(lines, "Correct "+AuthorPath(cause.Field)+": "+authorSentence(cause.Message))
+		lines = append(lines, "Correct "+jobpod.AuthorPath(cause.Field)+": "+jobpod.AuthorSentence(cause.Message))
 	}
 	return strings.Join(lines, "\n")
 }

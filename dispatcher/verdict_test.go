@@ -11,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // answer is an entry of testdata/answers.yaml.
@@ -67,7 +69,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestFailureLog(t *testing.T) {
-	_, errs := Pod(withPlugin(`{"podSpec":{"restartPolicy":"Always"}}`), PodSettings{})
+	_, errs := jobpod.Pod(withPlugin(`{"podSpec":{"restartPolicy":"Always"}}`), jobpod.PodSettings{})
 	log := rejectedByPod(errs).Log()
 	want := "+++ This job could not be run on Kubernetes\n" +
 		"Correct plugins.kubernetes.podSpec.restartPolicy: Invalid value: a job runs once, so only Never is possible; remove the field and use the step's retry instead\n" +

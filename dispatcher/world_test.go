@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -30,7 +31,7 @@ var podResource = schema.GroupResource{Resource: "pods"}
 type world struct {
 	mu     sync.Mutex
 	states map[string]JobState
-	jobs   map[string]Job
+	jobs   map[string]jobpod.Job
 	pods   map[string]*PodRecord
 	failed map[string]Failure
 
@@ -52,7 +53,7 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		states: map[string]JobState{}, jobs: map[string]Job{}, pods: map[string]*PodRecord{},
+		states: map[string]JobState{}, jobs: map[string]jobpod.Job{}, pods: map[string]*PodRecord{},
 		failed: map[string]Failure{}, refusals: map[string]error{},
 	}
 }
@@ -71,15 +72,15 @@ func (w *world) schedule(number, priority int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	uuid := fmt.Sprintf("01920000-0000-4000-8000-%012d", number)
-	w.jobs[uuid] = Job{UUID: uuid, Priority: priority, Rules: []string{"queue=kubernetes"}, ScheduledAt: at(number)}
+	w.jobs[uuid] = jobpod.Job{UUID: uuid, Priority: priority, Rules: []string{"queue=kubernetes"}, ScheduledAt: at(number)}
 	w.states[uuid] = StateScheduled
 	return uuid
 }
 
-func (w *world) Scheduled(_ context.Context, known func(string) bool) ([]Job, error) {
+func (w *world) Scheduled(_ context.Context, known func(string) bool) ([]jobpod.Job, error) {
 	w.mu.Lock()
 	w.polls++
-	var all []Job
+	var all []jobpod.Job
 	for uuid, job := range w.jobs {
 		if w.states[uuid] == StateScheduled {
 			all = append(all, job)
@@ -87,7 +88,7 @@ func (w *world) Scheduled(_ context.Context, known func(string) bool) ([]Job, er
 	}
 	err := w.listing
 	w.mu.Unlock()
-	return slices.DeleteFunc(all, func(job Job) bool { return known(job.UUID) }), err
+	return slices.DeleteFunc(all, func(job jobpod.Job) bool { return known(job.UUID) }), err
 }
 
 func (w *world) States(_ context.Context, uuids []string) (map[string]JobState, error) {
@@ -102,7 +103,7 @@ func (w *world) States(_ context.Context, uuids []string) (map[string]JobState, 
 	return states, nil
 }
 
-func (w *world) Fail(_ context.Context, job Job, failure Failure) error {
+func (w *world) Fail(_ context.Context, job jobpod.Job, failure Failure) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failing != nil {
@@ -212,7 +213,7 @@ func (w *world) Created(*PodRecord) {}
 func (w *world) end(uuid string, status int32, ran bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	pod := w.pods[PodName(uuid)]
+	pod := w.pods[jobpod.PodName(uuid)]
 	pod.Finished, pod.AgentExit, pod.FinishedAt, pod.Started = true, status, time.Now(), true
 	if ran {
 		w.states[uuid] = "FINISHED"
@@ -245,7 +246,7 @@ func dispatcherIn(w *world, limits Limits) *Dispatcher {
 	}
 	log := slog.New(slog.DiscardHandler)
 	parts := Parts{Source: w, States: w, Failer: w, Submitter: w, Reader: w, Deleter: w, Pods: w}
-	settings := PodSettings{Namespace: "jobs", ControllerID: testController, Tags: Tags{{QueueKey, "kubernetes"}}}
+	settings := jobpod.PodSettings{Namespace: "jobs", ControllerID: testController, Tags: jobpod.Tags{{Key: jobpod.QueueKey, Value: "kubernetes"}}}
 	return newDispatcher(parts, settings, limits, log, newMetrics(prometheus.NewRegistry()), newProblems(log))
 }
 
@@ -269,4 +270,11 @@ func simulate(t *testing.T, w *world, limits Limits, test func(t *testing.T, d *
 func pass(duration time.Duration) {
 	time.Sleep(duration)
 	synctest.Wait()
+}
+
+const goldenUUID = "01920000-0000-4000-8000-000000000001"
+
+// withPlugin is a job whose kubernetes plugin has this configuration.
+func withPlugin(config string) jobpod.Job {
+	return jobpod.Job{UUID: goldenUUID, Env: []string{`BUILDKITE_PLUGINS=[{"kubernetes":` + config + `}]`}}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
 // Interposer is how a container's command and args become the command that the
@@ -17,17 +19,14 @@ type Interposer string
 // Interposers.
 const (
 	// InterposerVector runs exactly the container's argv, without a shell.
-	InterposerVector Interposer = "vector"
+	InterposerVector Interposer = contract.InterposerVector
 	// InterposerBuildkite runs a shell script: each entry of command is a line;
 	// args, quoted, end the last line.
-	InterposerBuildkite Interposer = "buildkite"
+	InterposerBuildkite Interposer = contract.InterposerBuildkite
 	// InterposerLegacy runs a shell script: command and args joined by spaces,
 	// nothing quoted.
-	InterposerLegacy Interposer = "legacy"
+	InterposerLegacy Interposer = contract.InterposerLegacy
 )
-
-// defaultShell is what the agent runs scripts with, as its environment says.
-const defaultShell = "/bin/sh -ec"
 
 func (i Interposer) validate(path *field.Path) field.ErrorList {
 	choices := []Interposer{InterposerVector, InterposerBuildkite, InterposerLegacy}

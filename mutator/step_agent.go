@@ -83,7 +83,7 @@ func agentEnv(plan *Plan) []corev1.EnvVar {
 		env("BUILDKITE_PLUGINS_PATH", contract.PluginsPath),
 		env(contextVariable, contract.RunPath),
 		env(socketsVariable, agentSockets),
-		env(shellVariable, defaultShell),
+		env(shellVariable, contract.DefaultShell),
 		env("BUILDKITE_CANCEL_GRACE_PERIOD", strconv.FormatInt(max(plan.GraceSeconds, 1), 10)),
 		env("BUILDKITE_SIGNAL_GRACE_PERIOD_SECONDS", strconv.FormatInt(max(plan.GraceSeconds-10, 0), 10)),
 		fieldEnv("BUILDKITE_K8S_NODE", "spec.nodeName"),

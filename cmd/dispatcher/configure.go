@@ -15,6 +15,7 @@ import (
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/buildkite"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // namespaceFile tells a pod its own namespace.
@@ -30,7 +31,7 @@ func configure(o options, log *slog.Logger) (dispatcher.Config, error) {
 	if err != nil {
 		return dispatcher.Config{}, fmt.Errorf("connect to the cluster: %w", err)
 	}
-	tags, err := dispatcher.ParseTags(o.tags)
+	tags, err := jobpod.ParseTags(o.tags)
 	if err != nil {
 		return dispatcher.Config{}, fmt.Errorf("--tags: %w", err)
 	}
@@ -48,7 +49,7 @@ func configure(o options, log *slog.Logger) (dispatcher.Config, error) {
 		States:  jobs,
 		Failer:  &buildkite.Failer{Endpoint: o.agentEndpoint, Token: tokenSource(o.agentToken, o.agentTokenFile), Tags: tags},
 		Cluster: client,
-		Pods: dispatcher.PodSettings{
+		Pods: jobpod.PodSettings{
 			Namespace: o.namespace, ControllerID: o.controllerID, Tags: tags,
 			AgentImage: o.image, AgentTokenSecret: o.agentTokenSecret,
 		},

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // minPollInterval keeps a slip of a unit from becoming a storm of requests.
@@ -84,13 +84,13 @@ func oneSource(o *options, textName string, text *string, fileName string, file 
 
 // checkTags reads the tags and settles the queue.
 func checkTags(o *options) error {
-	tags, err := dispatcher.ParseTags(o.tags)
+	tags, err := jobpod.ParseTags(o.tags)
 	if err != nil {
 		return fmt.Errorf("--tags: %w", err)
 	}
 	queues := 0
 	for _, tag := range tags {
-		if tag.Key == dispatcher.QueueKey {
+		if tag.Key == jobpod.QueueKey {
 			queues++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/Khan/genqlient/graphql"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 const (
@@ -41,7 +42,7 @@ type Settings struct {
 	// ClusterUUID is the cluster of the queue; empty means no cluster.
 	ClusterUUID string
 	// Tags are those of the agents; the queue is among them.
-	Tags dispatcher.Tags
+	Tags jobpod.Tags
 	// UserAgent names this program to Buildkite.
 	UserAgent string
 }
@@ -103,10 +104,10 @@ func (c *Client) clusterID() string {
 // has the queue's rule. Without a queue tag the agents are in the default
 // queue, whose jobs may have no queue rule, so each tag is asked for.
 func (c *Client) listRules() []string {
-	queue := dispatcher.Tag{Key: dispatcher.QueueKey, Value: c.settings.Tags.Queue()}
+	queue := jobpod.Tag{Key: jobpod.QueueKey, Value: c.settings.Tags.Queue()}
 	rules := []string{queue.String()}
 	for _, tag := range c.settings.Tags {
-		if tag.Key == dispatcher.QueueKey {
+		if tag.Key == jobpod.QueueKey {
 			return rules[:1]
 		}
 		rules = append(rules, tag.String())

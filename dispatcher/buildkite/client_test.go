@@ -16,11 +16,12 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 func unknown(string) bool { return false }
 
-func uuidsOf(jobs []dispatcher.Job) []string {
+func uuidsOf(jobs []jobpod.Job) []string {
 	var uuids []string
 	for _, job := range jobs {
 		uuids = append(uuids, job.UUID)
@@ -47,7 +48,7 @@ func TestScheduledPagesBackwards(t *testing.T) {
 	if diff := cmp.Diff([]string{"b", "c", "d"}, uuidsOf(jobs)); diff != "" {
 		t.Error(diff)
 	}
-	want := dispatcher.Job{
+	want := jobpod.Job{
 		UUID: "b", URL: "https://x/b", Env: []string{"A=b"}, Rules: []string{"queue=kubernetes"},
 		Priority: 3, ScheduledAt: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
@@ -167,7 +168,7 @@ func TestListRules(t *testing.T) {
 		"linux,xcode=8":      {"queue=default", "linux=true", "linux", "xcode=8"},
 	}
 	for text, want := range cases {
-		tags, err := dispatcher.ParseTags(strings.Split(text, ","))
+		tags, err := jobpod.ParseTags(strings.Split(text, ","))
 		if err != nil {
 			t.Fatal(err)
 		}

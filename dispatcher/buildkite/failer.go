@@ -9,6 +9,7 @@ import (
 	"github.com/buildkite/agent/v3/core"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // DefaultAgentEndpoint is where agents find Buildkite unless told otherwise.
@@ -33,13 +34,13 @@ type Failer struct {
 	Token TokenSource
 	// Tags are what the agent registers with: Buildkite gives a job only to an
 	// agent that meets its rules.
-	Tags dispatcher.Tags
+	Tags jobpod.Tags
 }
 
 var _ dispatcher.Failer = (*Failer)(nil)
 
 // Fail ends the job with the failure's exit status and text.
-func (f *Failer) Fail(ctx context.Context, job dispatcher.Job, failure dispatcher.Failure) error {
+func (f *Failer) Fail(ctx context.Context, job jobpod.Job, failure dispatcher.Failure) error {
 	token, err := f.token()
 	if err != nil {
 		return err

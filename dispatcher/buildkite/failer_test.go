@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // agentAPI is as much of the Agent API as failing a job takes.
@@ -73,7 +74,7 @@ func failerFor(t *testing.T, api *agentAPI, token string) *Failer {
 	return &Failer{
 		Endpoint: server.URL + "/v3",
 		Token:    func() (string, error) { return token, nil },
-		Tags:     dispatcher.Tags{{Key: "queue", Value: "kubernetes"}, {Key: "docker", Value: "true"}},
+		Tags:     jobpod.Tags{{Key: "queue", Value: "kubernetes"}, {Key: "docker", Value: "true"}},
 	}
 }
 
@@ -81,7 +82,7 @@ var testFailure = dispatcher.Failure{ExitStatus: dispatcher.ExitRejected, Advice
 
 func TestFail(t *testing.T) {
 	api := &agentAPI{acquire: http.StatusOK}
-	err := failerFor(t, api, "agent-token").Fail(t.Context(), dispatcher.Job{UUID: "job"}, testFailure)
+	err := failerFor(t, api, "agent-token").Fail(t.Context(), jobpod.Job{UUID: "job"}, testFailure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestFail(t *testing.T) {
 
 func TestFailTakenJob(t *testing.T) {
 	api := &agentAPI{acquire: http.StatusUnprocessableEntity}
-	err := failerFor(t, api, "agent-token").Fail(t.Context(), dispatcher.Job{UUID: "job"}, testFailure)
+	err := failerFor(t, api, "agent-token").Fail(t.Context(), jobpod.Job{UUID: "job"}, testFailure)
 	if !errors.Is(err, dispatcher.ErrJobTaken) {
 		t.Errorf("got %v", err)
 	}
@@ -114,7 +115,7 @@ func TestFailTakenJob(t *testing.T) {
 // An acquired job must end even if its log cannot be written.
 func TestFailWithoutLog(t *testing.T) {
 	api := &agentAPI{acquire: http.StatusOK, chunks: http.StatusUnprocessableEntity}
-	err := failerFor(t, api, "agent-token").Fail(t.Context(), dispatcher.Job{UUID: "job"}, testFailure)
+	err := failerFor(t, api, "agent-token").Fail(t.Context(), jobpod.Job{UUID: "job"}, testFailure)
 	if err == nil || api.finish == nil {
 		t.Errorf("error %v, finished with %v", err, api.finish)
 	}
@@ -122,13 +123,13 @@ func TestFailWithoutLog(t *testing.T) {
 
 func TestFailNeedsToken(t *testing.T) {
 	api := &agentAPI{}
-	if err := failerFor(t, api, "").Fail(t.Context(), dispatcher.Job{UUID: "job"}, testFailure); !errors.Is(err, dispatcher.ErrNoAgentToken) {
+	if err := failerFor(t, api, "").Fail(t.Context(), jobpod.Job{UUID: "job"}, testFailure); !errors.Is(err, dispatcher.ErrNoAgentToken) {
 		t.Errorf("got %v", err)
 	}
-	if err := (&Failer{}).Fail(t.Context(), dispatcher.Job{UUID: "job"}, testFailure); !errors.Is(err, dispatcher.ErrNoAgentToken) {
+	if err := (&Failer{}).Fail(t.Context(), jobpod.Job{UUID: "job"}, testFailure); !errors.Is(err, dispatcher.ErrNoAgentToken) {
 		t.Errorf("got %v", err)
 	}
-	err := failerFor(t, api, "wrong").Fail(t.Context(), dispatcher.Job{UUID: "job"}, testFailure)
+	err := failerFor(t, api, "wrong").Fail(t.Context(), jobpod.Job{UUID: "job"}, testFailure)
 	if err == nil || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("got %v", err)
 	}

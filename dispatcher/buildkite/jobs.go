@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // Scheduled lists jobs as dispatcher.Source describes. It pages until it has
 // enough jobs without a pod, because those with one are the oldest.
-func (c *Client) Scheduled(ctx context.Context, known func(uuid string) bool) ([]dispatcher.Job, error) {
+func (c *Client) Scheduled(ctx context.Context, known func(uuid string) bool) ([]jobpod.Job, error) {
 	paused, err := c.paused(ctx)
 	if err != nil || paused {
 		return nil, err
 	}
 	var (
-		jobs    []dispatcher.Job
+		jobs    []jobpod.Job
 		before  *string
 		partial error
 	)
@@ -73,14 +74,14 @@ func (c *Client) jobPage(ctx context.Context, before *string) (*jobPage, error) 
 
 // pageJobs returns the page's jobs, the oldest first, without those that an
 // incomplete answer left out.
-func pageJobs(page *jobPage) []dispatcher.Job {
-	var jobs []dispatcher.Job
+func pageJobs(page *jobPage) []jobpod.Job {
+	var jobs []jobpod.Job
 	for _, edge := range slices.Backward(page.Edges) {
 		if edge == nil {
 			continue
 		}
 		if node, isCommand := edge.Node.(*anyJobJobTypeCommand); isCommand && node.Uuid != "" {
-			jobs = append(jobs, dispatcher.Job{
+			jobs = append(jobs, jobpod.Job{
 				UUID:        node.Uuid,
 				URL:         node.Url,
 				Env:         node.Env,

@@ -14,7 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
-	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // graphQL answers requests in turn and holds each against the schema.
@@ -82,7 +82,7 @@ func clientFor(url string, change func(*Settings)) *Client {
 	settings := Settings{
 		Endpoint: url, Organization: "acme",
 		Token: func() (string, error) { return "secret", nil },
-		Tags:  dispatcher.Tags{{Key: "queue", Value: "kubernetes"}},
+		Tags:  jobpod.Tags{{Key: "queue", Value: "kubernetes"}},
 	}
 	if change != nil {
 		change(&settings)

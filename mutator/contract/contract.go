@@ -176,6 +176,26 @@ const (
 	EntrypointExec = "exec"
 )
 
+// Interposers: how a container's command and args become the command that the
+// agent runs.
+const (
+	// InterposerVector runs exactly the container's argv, without a shell.
+	InterposerVector = "vector"
+	// InterposerBuildkite runs a shell script: each entry of command is a line;
+	// args, quoted, end the last line.
+	InterposerBuildkite = "buildkite"
+	// InterposerLegacy runs a shell script: command and args joined by spaces,
+	// nothing quoted.
+	InterposerLegacy = "legacy"
+)
+
+// DefaultShell is what scripts run with unless the container says otherwise.
+const DefaultShell = "/bin/sh -ec"
+
+// PodVariable holds the pod's name in the agent container. The agent makes the
+// tag k8s:pod of it.
+const PodVariable = "BUILDKITE_K8S_POD"
+
 // JobPrefix precedes a job's UUID in the name of a dispatcher-made pod.
 const JobPrefix = "buildkite-"
 

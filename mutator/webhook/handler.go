@@ -16,16 +16,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/buildkite/agent-stack-k8s/mutator"
+	"github.com/buildkite/agent-stack-k8s/mutator/depth"
 	"github.com/buildkite/agent-stack-k8s/mutator/patch"
 )
 
-const (
-	// maxPodBytes leaves room for what we add below etcd's 1.5 MiB per object,
-	// beyond which the API server answers a 500 that names no cause.
-	maxPodBytes = 1 << 20
-	// maxPodDepth is far above what a pod can mean (about 15).
-	maxPodDepth = 64
-)
+// maxPodBytes leaves room for what we add below etcd's 1.5 MiB per object,
+// beyond which the API server answers a 500 that names no cause.
+const maxPodBytes = 1 << 20
 
 // Handler answers admission reviews of pods.
 type Handler struct {
@@ -107,30 +104,10 @@ func checkSize(raw []byte) *field.Error {
 	if len(raw) > maxPodBytes {
 		return field.TooLong(field.NewPath("spec"), "", maxPodBytes)
 	}
-	if nesting(raw) > maxPodDepth {
-		return field.Invalid(field.NewPath("spec"), field.OmitValueType{}, fmt.Sprintf("nested more than %d levels deep", maxPodDepth))
+	if depth.Of(raw) > depth.Max {
+		return field.Invalid(field.NewPath("spec"), field.OmitValueType{}, fmt.Sprintf("nested more than %d levels deep", depth.Max))
 	}
 	return nil
-}
-
-// nesting returns how deep the objects and lists of a JSON text nest.
-func nesting(text []byte) int {
-	depth, deepest, inString := 0, 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			depth++
-			deepest = max(deepest, depth)
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return deepest
 }
 
 // nameOf is the pod's name, or how its creator wants one generated.

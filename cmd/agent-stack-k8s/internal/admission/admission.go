@@ -11,7 +11,7 @@ import (
 	kjson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 	"github.com/buildkite/agent-stack-k8s/mutator/patch"
@@ -54,12 +54,12 @@ func ReadConfig(file, version string) (mutator.Config, error) {
 
 // Dispatch makes the pod that the dispatcher would submit for a job, as JSON.
 // The errors' paths are those of a pipeline step: plugins.kubernetes.podSpec.
-func Dispatch(job dispatcher.Job) (json.RawMessage, field.ErrorList) {
-	tags, err := dispatcher.ParseTags(job.Rules)
+func Dispatch(job jobpod.Job) (json.RawMessage, field.ErrorList) {
+	tags, err := jobpod.ParseTags(job.Rules)
 	if err != nil {
 		return nil, field.ErrorList{field.Invalid(field.NewPath("agents"), field.OmitValueType{}, err.Error())}
 	}
-	pod, errs := dispatcher.Pod(job, dispatcher.PodSettings{
+	pod, errs := jobpod.Pod(job, jobpod.PodSettings{
 		Namespace:    namespace,
 		ControllerID: controllerID,
 		Tags:         tags.WithQueue(tags.Queue()),

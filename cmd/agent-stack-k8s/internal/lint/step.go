@@ -12,7 +12,7 @@ import (
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/pipeline"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/strict"
-	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -147,7 +147,7 @@ func (s *stepLint) fieldErrors(errs field.ErrorList) {
 			// Made from the containers' names, about which there are errors too.
 			continue
 		}
-		path := dispatcher.AuthorPath(err.Field)
+		path := jobpod.AuthorPath(err.Field)
 		node, position := s.find(path)
 		f := finding{Position: position, path: s.path(path), text: sentence(err)}
 		if node != nil && pipeline.Interpolated(node.Text()) {
@@ -179,7 +179,7 @@ var pathOfWarning = regexp.MustCompile(`^((?:spec|metadata)[^\s:]*): `)
 func (s *stepLint) warning(text string) {
 	f := finding{Position: s.position, warning: true, path: s.path(pluginPath), text: text}
 	if match := pathOfWarning.FindStringSubmatch(text); match != nil {
-		path := dispatcher.AuthorPath(match[1])
+		path := jobpod.AuthorPath(match[1])
 		_, position := s.find(path)
 		f.Position, f.path, f.text = position, s.path(path), strings.TrimPrefix(text, match[0])
 	}

@@ -8,20 +8,20 @@ import (
 	"time"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
-	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // Job makes up the job that Buildkite would make of the step. Its UUID and
 // addresses are examples; the same number gives the same job.
-func (s Step) Job(number int) (dispatcher.Job, error) {
+func (s Step) Job(number int) (jobpod.Job, error) {
 	plugins, problems := s.Plugins()
 	if len(problems) > 0 {
-		return dispatcher.Job{}, fmt.Errorf("%s.plugins: %s", s.Path, problems[0].Text)
+		return jobpod.Job{}, fmt.Errorf("%s.plugins: %s", s.Path, problems[0].Text)
 	}
 	uuid := fmt.Sprintf("00000000-0000-4000-8000-%012d", number)
 	build := "https://buildkite.com/example/example/builds/1"
 
-	return dispatcher.Job{
+	return jobpod.Job{
 		UUID:        uuid,
 		URL:         build + "#" + uuid,
 		Env:         s.environment(plugins, build),

@@ -11,7 +11,7 @@ import (
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/admission"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/pipeline"
-	"github.com/buildkite/agent-stack-k8s/dispatcher"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator"
 )
 
@@ -112,7 +112,7 @@ func stepInputs(root *document.Node, name string) ([]input, error) {
 		if err != nil {
 			return nil, err
 		}
-		in := input{name: step.Name(), authorPath: func(path string) string { return step.Path + "." + dispatcher.AuthorPath(path) }}
+		in := input{name: step.Name(), authorPath: func(path string) string { return step.Path + "." + jobpod.AuthorPath(path) }}
 		in.pod, in.errs = admission.Dispatch(job)
 		inputs = append(inputs, in)
 	}

@@ -12,16 +12,16 @@ import (
 // them: how a container's command and args become what the agent runs.
 const (
 	// Vector runs exactly these words, without a shell.
-	Vector = "vector"
+	Vector = contract.InterposerVector
 	// Buildkite runs a script: each word of command is a line; the args, quoted,
 	// end the last one.
-	Buildkite = "buildkite"
+	Buildkite = contract.InterposerBuildkite
 	// Legacy runs a script: all words joined by spaces, nothing quoted.
-	Legacy = "legacy"
+	Legacy = contract.InterposerLegacy
 )
 
 // defaultShell is the agent's, as the mutator sets it.
-const defaultShell = "/bin/sh -ec"
+const defaultShell = contract.DefaultShell
 
 // Command is a container's own command, once Kubernetes has replaced the
 // $(VARIABLE)s in it. The zero value is that of a container without one.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
 // failure is why the supervisor ends the job, in words for the pipeline's author.
@@ -97,7 +99,7 @@ func (s *supervisor) openingGroup() string {
 
 // podName is the pod's name, which is its host name unless it set another.
 func podName() string {
-	if name := os.Getenv("BUILDKITE_K8S_POD"); name != "" {
+	if name := os.Getenv(contract.PodVariable); name != "" {
 		return name
 	}
 	name, err := os.Hostname()

@@ -1,4 +1,4 @@
-package dispatcher
+package jobpod
 
 import (
 	"regexp"
@@ -33,7 +33,7 @@ func AuthorPath(path string) string {
 // podPath finds paths of pod fields in a sentence.
 var podPath = regexp.MustCompile(`\b(?:spec|metadata)(?:\.[A-Za-z][A-Za-z0-9]*|\[[^\]\s]+\])+`)
 
-// authorSentence translates the paths in a sentence of the API server.
-func authorSentence(sentence string) string {
+// AuthorSentence translates the paths in a sentence of the API server.
+func AuthorSentence(sentence string) string {
 	return podPath.ReplaceAllStringFunc(sentence, AuthorPath)
 }

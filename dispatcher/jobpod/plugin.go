@@ -1,4 +1,4 @@
-package dispatcher
+package jobpod
 
 import (
 	"bytes"
@@ -9,16 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
+	"github.com/buildkite/agent-stack-k8s/mutator/depth"
 )
 
 const (
 	// maxPodSpecBytes keeps a pod well below what etcd takes (1.5 MiB), with
 	// room for what the mutator adds.
 	maxPodSpecBytes = 1 << 20
-	// maxPodSpecDepth is far above what a pod spec can mean (about 15) and far
-	// below what costs a parser its stack.
-	maxPodSpecDepth = 64
-
 	// shortPluginName is the plugin's name as pipelines write it.
 	shortPluginName = "kubernetes"
 	pluginsVariable = "BUILDKITE_PLUGINS"
@@ -108,8 +105,8 @@ func parsePlugin(config json.RawMessage) (kubernetesPlugin, field.ErrorList) {
 	if size := len(plugin.podSpec); size > maxPodSpecBytes {
 		return kubernetesPlugin{}, field.ErrorList{invalid(podSpecPath, "%d bytes; at most %d fit into a pod", size, maxPodSpecBytes)}
 	}
-	if nesting(config) > maxPodSpecDepth {
-		return kubernetesPlugin{}, field.ErrorList{invalid(pluginPath, "nested more than %d levels deep", maxPodSpecDepth)}
+	if depth.Of(config) > depth.Max {
+		return kubernetesPlugin{}, field.ErrorList{invalid(pluginPath, "nested more than %d levels deep", depth.Max)}
 	}
 	return plugin, nil
 }
@@ -129,26 +126,6 @@ func orNull(raw json.RawMessage) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return raw
-}
-
-// nesting returns how deep the objects and lists of a valid JSON text nest.
-func nesting(raw json.RawMessage) int {
-	depth, deepest, inString := 0, 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			depth++
-			deepest = max(deepest, depth)
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return deepest
 }
 
 // invalid is field.Invalid without the value: values of a job may be secret,

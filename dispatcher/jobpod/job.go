@@ -1,4 +1,4 @@
-package dispatcher
+package jobpod
 
 import (
 	"cmp"
@@ -39,9 +39,9 @@ func (j Job) Lookup(name string) string {
 	return ""
 }
 
-// compareJobs puts the higher priority first, then the older job. The UUID
+// CompareJobs puts the higher priority first, then the older job. The UUID
 // makes the order total, so that two runs over the same jobs agree.
-func compareJobs(a, b Job) int {
+func CompareJobs(a, b Job) int {
 	return cmp.Or(
 		cmp.Compare(b.Priority, a.Priority),
 		a.ScheduledAt.Compare(b.ScheduledAt),

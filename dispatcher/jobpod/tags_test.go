@@ -1,9 +1,10 @@
-package dispatcher
+package jobpod
 
 import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTagsAccept(t *testing.T) {
@@ -60,13 +61,13 @@ func TestParseTags(t *testing.T) {
 
 func TestCompareJobs(t *testing.T) {
 	jobs := []Job{
-		{UUID: "d", Priority: 0, ScheduledAt: at(1)},
-		{UUID: "c", Priority: -1, ScheduledAt: at(0)},
-		{UUID: "b", Priority: 5, ScheduledAt: at(9)},
-		{UUID: "a", Priority: 0, ScheduledAt: at(1)},
-		{UUID: "e", Priority: 0, ScheduledAt: at(0)},
+		{UUID: "d", Priority: 0, ScheduledAt: time.Unix(1, 0)},
+		{UUID: "c", Priority: -1, ScheduledAt: time.Unix(0, 0)},
+		{UUID: "b", Priority: 5, ScheduledAt: time.Unix(9, 0)},
+		{UUID: "a", Priority: 0, ScheduledAt: time.Unix(1, 0)},
+		{UUID: "e", Priority: 0, ScheduledAt: time.Unix(0, 0)},
 	}
-	slices.SortFunc(jobs, compareJobs)
+	slices.SortFunc(jobs, CompareJobs)
 	var order string
 	for _, job := range jobs {
 		order += job.UUID
@@ -86,8 +87,8 @@ func TestAuthorSentence(t *testing.T) {
 		"metadata.name: too long":                               "metadata.name: too long",
 	}
 	for sentence, want := range cases {
-		if got := authorSentence(sentence); got != want {
-			t.Errorf("authorSentence(%q) = %q, want %q", sentence, got, want)
+		if got := AuthorSentence(sentence); got != want {
+			t.Errorf("AuthorSentence(%q) = %q, want %q", sentence, got, want)
 		}
 	}
 }
