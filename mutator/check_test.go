@@ -118,7 +118,9 @@ func TestSecretReferences(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, errs := goldenConfig(t, "").Mutate(jobPod(tc.edit))
+			config := goldenConfig(t, "")
+			config.Policy.AgentTokenSecrets.Allow = []string{"*"}
+			_, errs := config.Mutate(jobPod(tc.edit))
 			want := ""
 			if tc.want != "" {
 				want = tc.want + ": Forbidden: this Secret holds the agent's token, which jobs may not have; remove the reference\n"

@@ -48,6 +48,8 @@ type Config struct {
 	Proxy ProxyConfig `json:"proxy,omitzero"`
 	// CABundle is a ConfigMap with the certificate authorities to trust.
 	CABundle *CABundleConfig `json:"caBundle,omitempty"`
+	// SSH is about the keys that come from variables.
+	SSH SSHConfig `json:"ssh,omitzero"`
 
 	// Delivery is how the entrypoint gets into pods: DeliveryInitContainer (the
 	// default) or DeliveryImageVolume.
@@ -80,9 +82,9 @@ type Config struct {
 	ResourceClasses map[string]ResourceClass `json:"resourceClasses,omitempty"`
 	// DefaultResourceClassName is the class of pods that name none.
 	DefaultResourceClassName string `json:"defaultResourceClassName,omitempty"`
-	// JobActiveDeadlineSeconds is how long a pod with a job may live, its time
-	// in the queue of the scheduler included. Default 21600, six hours; 0 is no
-	// limit.
+	// JobActiveDeadlineSeconds is how long a pod with a job may be active, from
+	// when its node takes it up, unless the pod or the plugin says otherwise.
+	// Default 21600, six hours; 0 is no limit.
 	JobActiveDeadlineSeconds *int64 `json:"jobActiveDeadlineSeconds,omitempty"`
 
 	// Policy is what the authors of pods may not do.
@@ -92,6 +94,14 @@ type Config struct {
 	PodSecurity string `json:"podSecurity,omitempty"`
 	// Namespaces override Policy and PodSecurity in single namespaces.
 	Namespaces map[string]NamespaceConfig `json:"namespaces,omitempty"`
+
+	// ProtectedSecrets are names of Secrets that pods may not refer to, perhaps
+	// with * in them, beside those with agent tokens and git credentials: what
+	// else lies in the namespaces of jobs and is not theirs.
+	ProtectedSecrets []string `json:"protectedSecrets,omitempty"`
+	// ProhibitKubernetesPlugin refuses the plugin's fields in pods that a
+	// dispatcher made.
+	ProhibitKubernetesPlugin bool `json:"prohibitKubernetesPlugin,omitempty"`
 
 	// UnknownPluginFields is what an unknown key of the kubernetes plugin is:
 	// UnknownError (the default) or UnknownWarn.

@@ -96,6 +96,7 @@ func (c Config) validate() field.ErrorList {
 	errs = append(errs, c.Agent.validate(field.NewPath("agent"))...)
 	errs = append(errs, c.Proxy.validate(field.NewPath("proxy"))...)
 	errs = append(errs, c.CABundle.validate(field.NewPath("caBundle"))...)
+	errs = append(errs, c.DefaultCheckoutParams.validate(field.NewPath("defaultCheckoutParams"))...)
 	errs = append(errs, c.validateMerges()...)
 	errs = append(errs, c.validatePolicies()...)
 	if choices := []string{UnknownError, UnknownWarn}; !slices.Contains(choices, c.UnknownPluginFields) {

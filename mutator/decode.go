@@ -13,6 +13,8 @@ import (
 	kjson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/depth"
 )
 
 // unknownField is a key that the target of a decode does not have.
@@ -31,6 +33,9 @@ func decodeYAML(text []byte, target any, path *field.Path) ([]unknownField, fiel
 	raw, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
 		return nil, field.ErrorList{invalid(path, "not valid YAML or JSON: %s", oneLine(err))}
+	}
+	if depth.Of(raw) > depth.Max {
+		return nil, field.ErrorList{invalid(path, "nested more than %d levels deep", depth.Max)}
 	}
 	decoder := decoder{}
 	decoder.decode(raw, reflect.ValueOf(target).Elem(), path)
@@ -59,17 +64,25 @@ func (d *decoder) decode(raw json.RawMessage, target reflect.Value, path *field.
 	case custom:
 		d.decodeLeaf(raw, target, path)
 	case target.Kind() == reflect.Pointer:
-		target.Set(reflect.New(target.Type().Elem()))
+		if target.IsNil() || !keepsDefaults(target.Type().Elem()) {
+			target.Set(reflect.New(target.Type().Elem()))
+		}
 		d.decode(raw, target.Elem(), path)
 	case target.Kind() == reflect.Struct:
 		d.decodeStruct(raw, target, path)
 	case target.Kind() == reflect.Slice && target.Type().Elem().Kind() != reflect.Uint8:
 		d.decodeSlice(raw, target, path)
-	case target.Kind() == reflect.Map && target.Type().Key().Kind() == reflect.String && target.Type().Elem().Kind() == reflect.Struct:
+	case target.Kind() == reflect.Map && target.Type().Key().Kind() == reflect.String:
 		d.decodeMap(raw, target, path)
 	default:
 		d.decodeLeaf(raw, target, path)
 	}
+}
+
+// keepsDefaults reports whether a document's object adds to a default instead of
+// replacing it: so it is with our own types, where each field is a setting.
+func keepsDefaults(target reflect.Type) bool {
+	return target.PkgPath() == reflect.TypeFor[Config]().PkgPath() && !reflect.PointerTo(target).Implements(jsonUnmarshaler)
 }
 
 func (d *decoder) decodeStruct(raw json.RawMessage, target reflect.Value, path *field.Path) {

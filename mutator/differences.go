@@ -18,17 +18,18 @@ const maxDifferences = 10
 // a list with more elements it names the list.
 func differences(before, after *corev1.Pod) []*field.Path {
 	var places []*field.Path
-	left, right := tree(before), tree(after)
+	left, right := treeOf(before), treeOf(after)
 	for _, key := range slices.Sorted(maps.Keys(right)) {
 		places = append(places, treeDifferences(left[key], right[key], field.NewPath(key))...)
 	}
 	return places[:min(len(places), maxDifferences)]
 }
 
-func tree(pod *corev1.Pod) map[string]any {
-	text, err := json.Marshal(pod)
+// treeOf returns the JSON form of a pod or of a part of one.
+func treeOf(typed any) map[string]any {
+	text, err := json.Marshal(typed)
 	if err != nil {
-		// A typed pod was decoded from JSON.
+		// What is typed was decoded from JSON.
 		panic("encode pod: " + err.Error())
 	}
 	var result map[string]any

@@ -44,11 +44,13 @@ func cover(container *corev1.Container, prescribed corev1.Container) {
 	coverSecurityContext(container, prescribed.SecurityContext)
 }
 
-// ensureEnv sets a variable. Of several with one name the last counts.
+// ensureEnv sets a variable. Of several with one name the last counts. One that
+// leads to the network stays as it is: other webhooks set these too, and know
+// better what the node or the mesh needs.
 func ensureEnv(container *corev1.Container, variable corev1.EnvVar) {
 	for i, existing := range slices.Backward(container.Env) {
 		if existing.Name == variable.Name {
-			if !equality.Semantic.DeepEqual(existing, variable) {
+			if !isNetworkVariable(variable.Name) && !equality.Semantic.DeepEqual(existing, variable) {
 				container.Env[i] = variable
 			}
 			return
@@ -98,29 +100,36 @@ func ensureVolume(pod *corev1.Pod, volume corev1.Volume) {
 	pod.Spec.Volumes = append(pod.Spec.Volumes, volume)
 }
 
-// sameSource compares the sources that injected volumes have.
-func sameSource(a, b corev1.VolumeSource) bool {
-	if b.EmptyDir != nil {
-		return a.EmptyDir != nil
-	}
-	return equality.Semantic.DeepEqual(a, b)
+// sameSource reports whether an existing source is the prescribed one, perhaps
+// with more in it: the API server adds defaults, such as a pull policy.
+func sameSource(existing, prescribed corev1.VolumeSource) bool {
+	return equality.Semantic.DeepEqual(existing, prescribed) || contains(treeOf(existing), treeOf(prescribed))
 }
 
-func coverSecurityContext(container *corev1.Container, prescribed *corev1.SecurityContext) {
-	if prescribed == nil {
-		return
+// contains reports whether a JSON tree has all that another has, with lists of
+// the same lengths.
+func contains(existing, prescribed any) bool {
+	switch prescribed := prescribed.(type) {
+	case map[string]any:
+		object, isObject := existing.(map[string]any)
+		for key, value := range prescribed {
+			child, exists := object[key]
+			if !exists || !contains(child, value) {
+				return false
+			}
+		}
+		return isObject
+	case []any:
+		list, isList := existing.([]any)
+		for i, value := range prescribed {
+			if len(list) != len(prescribed) || !contains(list[i], value) {
+				return false
+			}
+		}
+		return isList
+	default:
+		return existing == prescribed
 	}
-	if container.SecurityContext == nil {
-		container.SecurityContext = &corev1.SecurityContext{}
-	}
-	context := container.SecurityContext
-	override(&context.RunAsUser, prescribed.RunAsUser)
-	override(&context.RunAsGroup, prescribed.RunAsGroup)
-	override(&context.RunAsNonRoot, prescribed.RunAsNonRoot)
-	override(&context.ReadOnlyRootFilesystem, prescribed.ReadOnlyRootFilesystem)
-	override(&context.AllowPrivilegeEscalation, prescribed.AllowPrivilegeEscalation)
-	override(&context.Capabilities, prescribed.Capabilities)
-	override(&context.SeccompProfile, prescribed.SeccompProfile)
 }
 
 // override sets a pointer to what is prescribed, if anything is.
@@ -150,17 +159,4 @@ func fieldEnv(name, path string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{
 		FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path},
 	}}
-}
-
-// restricted is the security context of injected containers, which satisfies
-// the restricted Pod Security Standard wherever the pod's user does.
-func restricted(user UserPlan) *corev1.SecurityContext {
-	return &corev1.SecurityContext{
-		RunAsUser:                user.RunAsUser,
-		RunAsGroup:               user.RunAsGroup,
-		RunAsNonRoot:             user.RunAsNonRoot,
-		AllowPrivilegeEscalation: new(false),
-		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-	}
 }

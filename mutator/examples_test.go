@@ -15,10 +15,15 @@ func TestExamplePods(t *testing.T) {
 		t.Fatal(err)
 	}
 	template := cronJob.Spec.JobTemplate.Spec.Template
+	var job batchv1.Job
+	if err := yaml.UnmarshalStrict([]byte(readFile(t, "../manifests/examples/job.yaml")), &job); err != nil {
+		t.Fatal(err)
+	}
 	config := goldenConfig(t, "")
 	for name, pod := range map[string]*corev1.Pod{
 		"hand-made-pod.yaml": decodePod(t, readFile(t, "../manifests/examples/hand-made-pod.yaml")),
 		"cronjob.yaml":       {ObjectMeta: template.ObjectMeta, Spec: template.Spec},
+		"job.yaml":           {ObjectMeta: job.Spec.Template.ObjectMeta, Spec: job.Spec.Template.Spec},
 	} {
 		result, errs := config.Mutate(pod)
 		if len(errs) > 0 || len(result.Warnings) > 0 {

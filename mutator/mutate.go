@@ -35,6 +35,8 @@ var steps = []step{
 	wrapJobContainers,
 	addAgent,
 	addCheckout,
+	patchInjected,
+	addPasswd,
 	runOnce,
 	showJobContainer,
 	openGate,
@@ -42,7 +44,8 @@ var steps = []step{
 
 // Mutate turns a labelled pod into a job runner, in place. A pod that is one
 // already stays as it is. Errors are the mistakes of the pod's creator, with
-// the path, and what to do; the pod is then unchanged.
+// the path, and what to do; the pod is then unchanged. What the pod points to is
+// never written to: a shallow copy made before is still the pod as it was.
 func (c Config) Mutate(pod *corev1.Pod) (Result, field.ErrorList) {
 	if text, injected := pod.Annotations[contract.InjectedAnnotation]; injected {
 		return c.confirm(pod, text)
@@ -53,6 +56,7 @@ func (c Config) Mutate(pod *corev1.Pod) (Result, field.ErrorList) {
 	if len(reading.errs) > 0 {
 		return Result{}, reading.errs
 	}
+	reading.plan.version = c.Version
 	for _, step := range steps {
 		step(work, &reading.plan)
 	}

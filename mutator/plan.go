@@ -31,10 +31,23 @@ type Plan struct {
 	EntrypointImagePullPolicy corev1.PullPolicy `json:"entrypointImagePullPolicy,omitempty"`
 	// GitEnv is how to clone, for the agent to hand on to checkout.
 	GitEnv []corev1.EnvVar `json:"gitEnv,omitempty"`
+	// AgentEnv and AgentMounts are what the configuration adds to the agent's
+	// container, and RedactedVars to the patterns of secret variables.
+	AgentEnv     []corev1.EnvVar      `json:"agentEnv,omitempty"`
+	AgentMounts  []corev1.VolumeMount `json:"agentMounts,omitempty"`
+	RedactedVars []string             `json:"redactedVars,omitempty"`
+	// CancelGraceSeconds and SignalGraceSeconds override what follows from
+	// GraceSeconds.
+	CancelGraceSeconds *int64 `json:"cancelGraceSeconds,omitempty"`
+	SignalGraceSeconds *int64 `json:"signalGraceSeconds,omitempty"`
+	// Volumes are the injected ones of the agent's settings and of checkout.
+	Volumes []corev1.Volume `json:"volumes,omitempty"`
 
 	// Resources are the injected containers'; nil in a pod that has resources
 	// of its own.
 	Resources *InjectedResources `json:"resources,omitempty"`
+	// Injected is what the platform's patch adds to injected containers, by name.
+	Injected map[string]InjectedPatch `json:"injected,omitempty"`
 	// User is what the injected containers run as.
 	User UserPlan `json:"user,omitzero"`
 	// WorkspaceVolume is nil in a pod that brings a workspace volume.
@@ -44,7 +57,12 @@ type Plan struct {
 	Checkout   *ContainerPlan  `json:"checkout,omitempty"`
 	Containers []ContainerPlan `json:"containers"`
 	Services   []ServicePlan   `json:"services,omitempty"`
+	// Images are those of the wrapped containers, in the order of their IDs, for
+	// the job's log; none where one of them could not be told from two.
+	Images []string `json:"images,omitempty"`
 
+	// version is this program's, as the receipt has it.
+	version string
 	// services are the containers of Services, which are not recorded: they
 	// are the user's and other webhooks may change them.
 	services []corev1.Container
@@ -68,6 +86,14 @@ type ContainerPlan struct {
 	CommandDigest string                 `json:"commandDigest,omitempty"`
 	EnvFrom       []corev1.EnvFromSource `json:"envFrom,omitempty"`
 	Mounts        []corev1.VolumeMount   `json:"mounts,omitempty"`
+	// Env are variables beside those that every wrapped container has.
+	Env []corev1.EnvVar `json:"env,omitempty"`
+	// OwnVariables are names of variables that the container's command has as
+	// the container sets them, or not at all: those of the agent would win.
+	OwnVariables []string `json:"ownVariables,omitempty"`
+	// SSHDirectory is where the container has its SSH keys: empty for
+	// contract.SSHPath, or contract.SSHDirectoryNone.
+	SSHDirectory string `json:"sshDirectory,omitempty"`
 
 	// words are the container's own command and args.
 	words []string
@@ -83,6 +109,11 @@ type UserPlan struct {
 	RunAsUser    *int64 `json:"runAsUser,omitempty"`
 	RunAsGroup   *int64 `json:"runAsGroup,omitempty"`
 	RunAsNonRoot *bool  `json:"runAsNonRoot,omitempty"`
+	// CheckoutCapabilities are what a checkout that may be root's keeps, to
+	// clean up after job containers of other users.
+	CheckoutCapabilities []corev1.Capability `json:"checkoutCapabilities,omitempty"`
+	// Passwd is the text of checkout's /etc/passwd; empty keeps its image's.
+	Passwd string `json:"passwd,omitempty"`
 }
 
 // wrappedNames lists the containers that the entrypoint wraps in the order of
@@ -106,10 +137,15 @@ func (p *Plan) jobContainerNames() []string {
 
 // reading is one pass over a pod's user input. All of it is read here.
 type reading struct {
-	config   Config
-	pod      *corev1.Pod
-	plugin   plugin
-	plan     Plan
+	config Config
+	pod    *corev1.Pod
+	plugin plugin
+	plan   Plan
+	// jobContainers are the places of the job containers in the pod, in the
+	// order in which they run.
+	jobContainers []int
+	// bare is the pod with no more than the names of what it came with.
+	bare     *corev1.Pod
 	warnings []string
 	errs     field.ErrorList
 }
@@ -123,7 +159,9 @@ func (c Config) read(pod *corev1.Pod) *reading {
 	r.readSettings()
 	r.readJobContainers()
 	r.readCheckout()
+	r.readPlatform()
 	r.readServices()
+	r.readImages()
 	r.readUser()
 	r.checkNames()
 	r.checkMounts()
@@ -131,12 +169,12 @@ func (c Config) read(pod *corev1.Pod) *reading {
 	r.checkJobContainers()
 	r.checkRestartPolicy()
 	r.checkPolicy()
-	r.errs = append(r.errs, secretReferences(pod, r.plugin, c.AgentTokenSecret, r.plan.AgentTokenSecret)...)
+	r.errs = append(r.errs, c.secretReferences(pod, r.plugin, &r.plan)...)
 	return r
 }
 
 func (r *reading) readPlugin() {
-	parsed, warnings, errs := parsePlugin(r.pod.Annotations[contract.PluginAnnotation], r.config.UnknownPluginFields)
+	parsed, warnings, errs := parsePlugin(r.pod.Annotations[contract.PluginAnnotation], r.config.pluginDefaults(), r.config.UnknownPluginFields)
 	r.plugin = parsed
 	r.warnings = append(r.warnings, warnings...)
 	r.errs = append(r.errs, errs...)

@@ -32,7 +32,7 @@ func nameContainers(pod *corev1.Pod) {
 
 // readJobContainers finds the job containers and plans each.
 func (r *reading) readJobContainers() {
-	for _, index := range r.jobContainerIndexes() {
+	for _, index := range r.jobContainers {
 		id := len(r.plan.Containers)
 		if !r.plugin.Checkout.Skip {
 			id++
@@ -100,8 +100,8 @@ func (r *reading) planContainer(index, id int) ContainerPlan {
 		Name:             container.Name,
 		ID:               id,
 		WorkingDirectory: container.WorkingDir,
-		EnvFrom:          slices.Concat(r.plugin.CommandParams.EnvFrom, r.plugin.GitEnvFrom),
-		Mounts:           r.extraMounts(container.VolumeMounts, r.plugin.CommandParams.ExtraVolumeMounts),
+		EnvFrom:          slices.Concat(r.config.DefaultCommandParams.EnvFrom, r.plugin.CommandParams.EnvFrom, r.plugin.GitEnvFrom),
+		Mounts:           r.extraMounts(container.VolumeMounts, r.plugin.CommandParams.ExtraVolumeMounts, r.config.DefaultCommandParams.ExtraVolumeMounts),
 	}
 	if container.Image == "" {
 		plan.Image = r.plan.AgentImage
@@ -144,45 +144,16 @@ func (r *reading) interposer() Interposer {
 	}
 }
 
-// extraMounts returns the plugin's mounts whose paths the container does not
-// use yet; the first of two on one path counts.
-func (r *reading) extraMounts(own, special []corev1.VolumeMount) []corev1.VolumeMount {
+// extraMounts returns the plugin's mounts and then the platform's, less those
+// whose paths the container uses already; the first of two on one path counts.
+func (r *reading) extraMounts(own, special, platform []corev1.VolumeMount) []corev1.VolumeMount {
 	var extra []corev1.VolumeMount
-	for _, mount := range slices.Concat(special, r.plugin.ExtraVolumeMounts) {
+	for _, mount := range slices.Concat(special, r.plugin.ExtraVolumeMounts, platform) {
 		if !mountsPath(own, mount.MountPath) && !mountsPath(extra, mount.MountPath) {
 			extra = append(extra, mount)
 		}
 	}
 	return extra
-}
-
-// readCheckout plans the checkout container.
-func (r *reading) readCheckout() {
-	checkout := r.plugin.Checkout
-	if checkout.Skip {
-		return
-	}
-	r.plan.Checkout = &ContainerPlan{
-		Name:    contract.CheckoutContainer,
-		EnvFrom: slices.Concat(checkout.EnvFrom, r.plugin.GitEnvFrom),
-		Mounts:  r.extraMounts(nil, checkout.ExtraVolumeMounts),
-	}
-	for _, flag := range []struct {
-		variable string
-		value    *string
-	}{
-		{"BUILDKITE_GIT_CLONE_FLAGS", checkout.CloneFlags},
-		{"BUILDKITE_GIT_FETCH_FLAGS", checkout.FetchFlags},
-		{"BUILDKITE_GIT_CLEAN_FLAGS", checkout.CleanFlags},
-		{"BUILDKITE_GIT_CHECKOUT_FLAGS", checkout.CheckoutFlags},
-	} {
-		if flag.value != nil {
-			r.plan.GitEnv = append(r.plan.GitEnv, env(flag.variable, literal(*flag.value)))
-		}
-	}
-	if checkout.NoSubmodules != nil {
-		r.plan.GitEnv = append(r.plan.GitEnv, env("BUILDKITE_NO_GIT_SUBMODULES", strconv.FormatBool(*checkout.NoSubmodules)))
-	}
 }
 
 // readServices plans the plugin's sidecars: containers that start before the
@@ -200,8 +171,8 @@ func (r *reading) readServices() {
 			r.refuse(field.Required(path.Child("image"), "name an image"))
 		}
 		service.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
-		service.VolumeMounts = append(service.VolumeMounts, r.extraMounts(service.VolumeMounts, r.plugin.SidecarParams.ExtraVolumeMounts)...)
-		service.EnvFrom = slices.Concat(service.EnvFrom, r.plugin.SidecarParams.EnvFrom, r.plugin.GitEnvFrom)
+		service.VolumeMounts = append(service.VolumeMounts, r.extraMounts(service.VolumeMounts, r.plugin.SidecarParams.ExtraVolumeMounts, r.config.DefaultSidecarParams.ExtraVolumeMounts)...)
+		service.EnvFrom = slices.Concat(service.EnvFrom, r.config.DefaultSidecarParams.EnvFrom, r.plugin.SidecarParams.EnvFrom, r.plugin.GitEnvFrom)
 		r.plan.Services = append(r.plan.Services, ServicePlan{Name: service.Name})
 		r.plan.services = append(r.plan.services, service)
 	}
@@ -221,4 +192,21 @@ func quotedList(names []string) string {
 		quoted[i] = fmt.Sprintf("%q", name)
 	}
 	return strings.Join(quoted, ", ")
+}
+
+// readImages notes the images that the job's log shows.
+func (r *reading) readImages() {
+	if r.plan.Checkout != nil {
+		r.plan.Images = append(r.plan.Images, r.plan.AgentImage)
+	}
+	for _, planned := range r.plan.Containers {
+		image := planned.Image
+		if image == "" {
+			image = findContainer(r.pod.Spec.Containers, planned.Name).Image
+		}
+		r.plan.Images = append(r.plan.Images, image)
+	}
+	if slices.ContainsFunc(r.plan.Images, func(image string) bool { return strings.Contains(image, ",") }) {
+		r.plan.Images = nil
+	}
 }

@@ -33,9 +33,6 @@ func (r *reading) readSettings() {
 	plan.EntrypointImage = config.EntrypointImage
 	plan.EntrypointImagePullPolicy = config.EntrypointImagePullPolicy
 	plan.GraceSeconds = ptr.Deref(r.pod.Spec.TerminationGracePeriodSeconds, defaultGrace)
-	if r.pod.Spec.Resources == nil {
-		plan.Resources = &config.Injected.Resources
-	}
 	if !r.hasVolume(contract.WorkspaceVolume) {
 		plan.WorkspaceVolume = config.workspace()
 	}

@@ -2,6 +2,7 @@ package mutator
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +33,11 @@ type plugin struct {
 	Checkout      CheckoutParams  `json:"checkout"`
 	SidecarParams ContainerParams `json:"sidecarParams"`
 
+	// PodSpecPatch is a strategic merge patch of the pod's spec.
+	PodSpecPatch json.RawMessage `json:"podSpecPatch"`
+	// JobActiveDeadlineSeconds is how long the pod may be active.
+	JobActiveDeadlineSeconds *int64 `json:"jobActiveDeadlineSeconds"`
+
 	// rawSidecars are the sidecars as they were written, with the fields that
 	// this program's Kubernetes library does not know.
 	rawSidecars []json.RawMessage
@@ -60,16 +66,26 @@ type CheckoutParams struct {
 	CleanFlags    *string `json:"cleanFlags"`
 	CheckoutFlags *string `json:"checkoutFlags"`
 	NoSubmodules  *bool   `json:"noSubmodules"`
+	// SubmoduleCloneConfig are key=value pairs of git's configuration.
+	SubmoduleCloneConfig []string              `json:"submoduleCloneConfig"`
+	GitMirrors           *GitMirrors           `json:"gitMirrors"`
+	GitCredentialsSecret *GitCredentialsSecret `json:"gitCredentialsSecret"`
 }
 
-// parsePlugin reads the plugin annotation. Unknown keys of the plugin are
-// errors, or warnings where onUnknown is UnknownWarn. Unknown fields of a
-// sidecar may belong to a newer Kubernetes: they are passed on with a warning
-// unless they look like a typing error.
-func parsePlugin(text, onUnknown string) (result plugin, warnings []string, errs field.ErrorList) {
+// parsePlugin reads the plugin annotation on top of the defaults: what the
+// plugin sets counts. Unknown keys of the plugin are errors, or warnings where
+// onUnknown is UnknownWarn. Unknown fields of a sidecar may belong to a newer
+// Kubernetes: they are passed on with a warning unless they look like a typing
+// error.
+func parsePlugin(text string, defaults plugin, onUnknown string) (result plugin, warnings []string, errs field.ErrorList) {
 	if strings.TrimSpace(text) == "" {
-		return plugin{}, nil, nil
+		return defaults, nil, nil
 	}
+	if !json.Valid([]byte(text)) && yamlAnchor.MatchString(text) && yamlAlias.MatchString(text) {
+		return plugin{}, nil, field.ErrorList{invalid(pluginPath,
+			"seems to repeat values with YAML's &anchors and *aliases, with which a short text grows without limit; write them out, or write the annotation as JSON")}
+	}
+	result = defaults
 	unknown, errs := decodeYAML([]byte(text), &result, pluginPath)
 	for _, one := range unknown {
 		switch {
@@ -90,6 +106,14 @@ func parsePlugin(text, onUnknown string) (result plugin, warnings []string, errs
 	result.rawSidecars = rawSidecars([]byte(text))
 	return result, warnings, nil
 }
+
+// yamlAnchor and yamlAlias find whatever may be one: 50,000 aliases of a text of
+// 100 kB are 5 GB when decoded, and the annotation comes from anyone. JSON has
+// neither.
+var (
+	yamlAnchor = regexp.MustCompile(`(?m)(^|[^0-9A-Za-z])&[0-9A-Za-z_-]`)
+	yamlAlias  = regexp.MustCompile(`(?m)(^|[^0-9A-Za-z])\*[0-9A-Za-z_-]`)
+)
 
 func isPodField(path *field.Path) bool {
 	name := path.String()

@@ -69,11 +69,13 @@ func (c Config) confirm(pod *corev1.Pod, text string) (Result, field.ErrorList) 
 		return Result{}, field.ErrorList{invalid(receiptPath, "not a receipt of this mutator (%s); remove the annotation", oneLine(err))}
 	}
 	plan := &receipt.Plan
+	plan.version = receipt.Version
 	errs := confirmContainers(pod, plan)
 	if len(errs) == 0 {
 		errs = confirmOwnedFields(pod, plan)
 	}
-	errs = append(errs, secretReferences(pod, plugin{}, c.AgentTokenSecret, plan.AgentTokenSecret)...)
+	errs = append(errs, c.secretReferences(pod, plugin{}, plan)...)
+	errs = append(errs, privateMounts(pod)...)
 	if len(errs) > 0 {
 		return Result{}, errs
 	}
@@ -143,7 +145,7 @@ func confirmOwnedFields(pod *corev1.Pod, plan *Plan) field.ErrorList {
 	}
 	var errs field.ErrorList
 	for _, path := range differences(pod, again) {
-		errs = append(errs, field.Forbidden(path, "injected, and not what the mutator wrote; "+startAgain))
+		errs = append(errs, changedSince(path))
 	}
 	return errs
 }

@@ -62,14 +62,15 @@ func (c Config) confirmOther(pod *corev1.Pod, text string) (Result, field.ErrorL
 		}
 		wrapped++
 		if !runsEntrypoint(container) || lastValue(container.Env, containerIDVariable) != strconv.Itoa(id) {
-			errs = append(errs, field.Forbidden(containersPath.Index(i), "injected, and not what the mutator wrote; "+startAgain))
+			errs = append(errs, changedSince(containersPath.Index(i)))
 		}
 	}
 	agent := findContainer(pod.Spec.Containers, contract.AgentContainer)
 	if wrapped != len(ids) || agent == nil || !runsEntrypoint(*agent) {
 		errs = append(errs, invalid(receiptPath, "the pod does not have the containers that it names; %s", startAgain))
 	}
-	errs = append(errs, secretReferences(pod, plugin{}, c.AgentTokenSecret)...)
+	errs = append(errs, c.secretReferences(pod, plugin{}, nil)...)
+	errs = append(errs, privateMounts(pod)...)
 	if len(errs) > 0 {
 		return Result{}, errs
 	}

@@ -1,6 +1,7 @@
 package mutator
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,17 @@ import (
 const (
 	agentHome    = contract.HomesPath + "/agent"
 	agentSockets = contract.SocketsPath + "/agent"
+)
+
+// Variables of the agent's container.
+const (
+	endpointVariable    = "BUILDKITE_AGENT_ENDPOINT"
+	redactedVariable    = "BUILDKITE_REDACTED_VARS"
+	cancelGraceVariable = "BUILDKITE_CANCEL_GRACE_PERIOD"
+	signalGraceVariable = "BUILDKITE_SIGNAL_GRACE_PERIOD_SECONDS"
+	// gitMirrorPrefix and mirrorFlagsVariable are of mirrors of repositories.
+	gitMirrorPrefix     = "BUILDKITE_GIT_MIRROR"
+	mirrorFlagsVariable = "BUILDKITE_GIT_CLONE_MIRROR_FLAGS"
 )
 
 // addAgent adds the container of the agent: it takes the job and hands out its
@@ -33,10 +45,10 @@ func addAgent(pod *corev1.Pod, plan *Plan) {
 		Command:         []string{contract.EntrypointPath},
 		Args:            agentArgs(plan),
 		Env:             agentEnv(plan),
-		VolumeMounts: []corev1.VolumeMount{
-			workspaceMount(), binMount(false), runMount(),
+		VolumeMounts: slices.Concat([]corev1.VolumeMount{
+			workspaceMount(), binMount(), agentBinaryMount(false), runMount(),
 			{Name: contract.AgentTokenVolume, MountPath: contract.TokenPath, ReadOnly: true},
-		},
+		}, plan.AgentMounts),
 		SecurityContext: restricted(plan.User),
 	}
 	if plan.Resources != nil {
@@ -52,6 +64,12 @@ func agentArgs(plan *Plan) []string {
 		"--names=" + strings.Join(plan.wrappedNames(), ","),
 		"--agent-binary=" + literal(plan.AgentBinary),
 	}
+	if len(plan.Images) > 0 {
+		args = append(args, "--images="+literal(strings.Join(plan.Images, ",")))
+	}
+	if plan.version != "" {
+		args = append(args, "--mutator-version="+literal(plan.version))
+	}
 	if plan.JobUUID != "" {
 		args = append(args, "--job-uuid="+literal(plan.JobUUID))
 	} else {
@@ -63,7 +81,10 @@ func agentArgs(plan *Plan) []string {
 	return append(args, "--exit-status="+plan.ExitStatus)
 }
 
+// agentEnv is the agent's environment. It reaches every container of the job,
+// and wins over their own: the agent sends it to its clients.
 func agentEnv(plan *Plan) []corev1.EnvVar {
+	cancel, signal := plan.gracePeriods()
 	variables := []corev1.EnvVar{
 		env("BUILDKITE_AGENT_TOKEN", "file://"+contract.TokenPath+"/"+contract.TokenKey),
 		env("BUILDKITE_KUBERNETES_EXEC", "true"),
@@ -84,8 +105,10 @@ func agentEnv(plan *Plan) []corev1.EnvVar {
 		env(contextVariable, contract.RunPath),
 		env(socketsVariable, agentSockets),
 		env(shellVariable, contract.DefaultShell),
-		env("BUILDKITE_CANCEL_GRACE_PERIOD", strconv.FormatInt(max(plan.GraceSeconds, 1), 10)),
-		env("BUILDKITE_SIGNAL_GRACE_PERIOD_SECONDS", strconv.FormatInt(max(plan.GraceSeconds-10, 0), 10)),
+		env(cancelGraceVariable, strconv.FormatInt(cancel, 10)),
+		env(signalGraceVariable, strconv.FormatInt(signal, 10)),
+		env(redactedVariable, literal(strings.Join(slices.Concat(redactedDefaults, redactedSSHKeys, plan.RedactedVars), ","))),
+		fieldEnv(contract.PodVariable, "metadata.name"),
 		fieldEnv("BUILDKITE_K8S_NODE", "spec.nodeName"),
 		fieldEnv("BUILDKITE_K8S_NAMESPACE", "metadata.namespace"),
 		fieldEnv("BUILDKITE_K8S_SERVICE_ACCOUNT", "spec.serviceAccountName"),
@@ -95,9 +118,21 @@ func agentEnv(plan *Plan) []corev1.EnvVar {
 		variables = append(variables, env("BUILDKITE_AGENT_TAGS", literal(plan.AgentTags)))
 	}
 	if plan.AgentEndpoint != "" {
-		variables = append(variables, env("BUILDKITE_AGENT_ENDPOINT", literal(plan.AgentEndpoint)))
+		variables = append(variables, env(endpointVariable, literal(plan.AgentEndpoint)))
 	}
-	return append(append(variables, jobEnv(plan)...), plan.GitEnv...)
+	variables = append(variables, jobEnv(plan)...)
+	for _, variable := range slices.Concat(plan.AgentEnv, plan.GitEnv) {
+		variables = slices.DeleteFunc(variables, func(earlier corev1.EnvVar) bool { return earlier.Name == variable.Name })
+		variables = append(variables, variable)
+	}
+	return variables
+}
+
+// gracePeriods are how many seconds a cancelled job has, and its command. The
+// agent refuses more for the command than for the job.
+func (p *Plan) gracePeriods() (cancel, signal int64) {
+	cancel = ptr.Deref(p.CancelGraceSeconds, max(p.GraceSeconds, 1))
+	return cancel, min(ptr.Deref(p.SignalGraceSeconds, max(cancel-10, 0)), cancel)
 }
 
 // jobEnv says which job to take.

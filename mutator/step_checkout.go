@@ -22,7 +22,7 @@ func addCheckout(pod *corev1.Pod, plan *Plan) {
 		Image:           plan.AgentImage,
 		ImagePullPolicy: plan.AgentImagePullPolicy,
 		Env:             []corev1.EnvVar{env("HOME", checkoutHome)},
-		SecurityContext: restricted(plan.User),
+		SecurityContext: checkoutContext(plan.User),
 	}
 	if plan.Resources != nil {
 		checkout.Resources = plan.Resources.Checkout

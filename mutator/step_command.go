@@ -3,6 +3,7 @@ package mutator
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -47,9 +48,13 @@ func wrap(container *corev1.Container, plan *ContainerPlan, phases string) {
 	for _, variable := range wrapEnv(plan, phases) {
 		ensureEnv(container, variable)
 	}
+	for _, variable := range plan.Env {
+		ensureEnv(container, variable)
+	}
 	ensureEnvFrom(container, plan.EnvFrom)
 	ensureMount(container, workspaceMount())
-	ensureMount(container, binMount(true))
+	ensureMount(container, binMount())
+	ensureMount(container, agentBinaryMount(true))
 	ensureMount(container, runMount())
 	for _, mount := range plan.Mounts {
 		ensureMount(container, mount)
@@ -68,6 +73,12 @@ func (p *ContainerPlan) args() []string {
 	if p.WorkingDirectory != "" {
 		// Kubernetes replaces nothing in a workingDir, but it does in args.
 		args = append(args, "--working-directory="+literal(p.WorkingDirectory))
+	}
+	if len(p.OwnVariables) > 0 {
+		args = append(args, "--own-variables="+strings.Join(p.OwnVariables, ","))
+	}
+	if p.SSHDirectory != "" {
+		args = append(args, "--ssh-directory="+literal(p.SSHDirectory))
 	}
 	if p.Interposer != "" {
 		args = append(args, "--")

@@ -14,6 +14,9 @@ func addWorkspace(pod *corev1.Pod, plan *Plan) {
 		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: contract.WorkspaceVolume, VolumeSource: *plan.WorkspaceVolume.DeepCopy()})
 	}
 	ensureVolume(pod, emptyDir(contract.RunVolume))
+	for _, volume := range plan.Volumes {
+		ensureVolume(pod, *volume.DeepCopy())
+	}
 }
 
 func hasVolume(pod *corev1.Pod, name string) bool {

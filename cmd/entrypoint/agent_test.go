@@ -33,6 +33,7 @@ const (
 	agentFinishFails = "TEST_FINISH_FAILS"  // Buildkite does not take the result
 	agentCheckout    = "TEST_CHECKOUT"      // what the checkout runs
 	agentGrace       = "TEST_GRACE"         // how long a cancelled command goes on
+	agentCancelFile  = "TEST_CANCEL"        // Buildkite cancels the job once this file is there
 )
 
 // result is what Buildkite would have got.
@@ -72,15 +73,26 @@ func agentStart() int {
 	defer os.Remove(file.Name())
 	fmt.Fprintln(file, environment)
 
-	return runJob(directory)
+	var job map[string]string
+	if err := json.Unmarshal([]byte(environment), &job); err != nil {
+		fmt.Println(err)
+
+		return 98
+	}
+
+	return runJob(directory, job)
 }
 
-func runJob(directory string) int {
+func runJob(directory string, job map[string]string) int {
 	count, err := strconv.Atoi(os.Getenv("BUILDKITE_CONTAINER_COUNT"))
 	if err != nil {
 		fmt.Println(err)
 
 		return 0
+	}
+	passed := []string{"FROM_AGENT=yes"}
+	for name, value := range job {
+		passed = append(passed, name+"="+value)
 	}
 	var jobLog strings.Builder
 	runner := kubernetes.NewRunner(logger.Discard, kubernetes.RunnerConfig{
@@ -88,7 +100,7 @@ func runJob(directory string) int {
 		ClientCount:       count,
 		Stdout:            &jobLog,
 		Stderr:            &jobLog,
-		Env:               []string{"BUILDKITE_COMMAND=must not arrive", "FROM_AGENT=yes"},
+		Env:               passed,
 		ClientLostTimeout: 30 * time.Second,
 	})
 	signals := make(chan os.Signal, 1)
@@ -99,10 +111,22 @@ func runJob(directory string) int {
 		time.Sleep(300*time.Millisecond + duration(agentGrace))
 		_ = runner.Terminate()
 	}()
+	cancelled := make(chan struct{})
+	if file := os.Getenv(agentCancelFile); file != "" {
+		go cancelOn(file, runner, cancelled)
+	}
 	if err := runner.Run(context.Background()); err != nil {
 		fmt.Println(err)
 
 		return 97
+	}
+	select {
+	case <-cancelled:
+		// As in agent/run_job.go, runJob.
+		if runner.AnyClientIn(kubernetes.StateNotYetConnected) {
+			jobLog.WriteString("One or more containers never connected to the agent.\n")
+		}
+	default:
 	}
 
 	status := runner.WaitStatus().ExitStatus()
@@ -123,6 +147,22 @@ func runJob(directory string) int {
 	return 0
 }
 
+// cancelOn cancels the job once a file is there, in the words of agent/run_job.go,
+// Cancel.
+func cancelOn(file string, runner *kubernetes.Runner, cancelled chan<- struct{}) {
+	for {
+		if _, err := os.Stat(file); err == nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	fmt.Println("2026-01-01 00:00:00 INFO   Canceling job 0190a7f4 with a signal grace period of 9s (cancelled)")
+	close(cancelled)
+	_ = runner.Interrupt()
+	time.Sleep(9 * time.Second)
+	_ = runner.Terminate()
+}
+
 // duration reads a variable; 0 if it is not set.
 func duration(name string) time.Duration {
 	value, _ := time.ParseDuration(os.Getenv(name))
@@ -135,10 +175,19 @@ func agentBootstrap() int {
 	client := &kubernetes.Client{ID: id, SocketPath: kubernetes.SocketPath(os.Getenv("BUILDKITE_JOB_CONTEXT_DIR"))}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if _, err := client.Connect(ctx); err != nil {
+	registration, err := client.Connect(ctx)
+	if err != nil {
 		fmt.Println(err)
 
 		return 96
+	}
+	for _, variable := range registration.Env {
+		// The job's environment wins but for these; see clicommand/kubernetes_bootstrap.go.
+		name, value, _ := strings.Cut(variable, "=")
+		_, own := os.LookupEnv(name)
+		if name != "BUILDKITE_COMMAND" && (name != "BUILDKITE_SHELL" || !own) {
+			os.Setenv(name, value)
+		}
 	}
 	if err := client.StatusLoop(ctx, func(error) { cancel() }); err != nil {
 		fmt.Println(err)
@@ -168,7 +217,7 @@ func agentBootstrap() int {
 
 		return syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 	}
-	err := command.Run()
+	err = command.Run()
 	status := command.ProcessState.ExitCode()
 	if err != nil && status < 0 {
 		status = 1

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -26,6 +27,8 @@ type pod struct {
 	jobEnv    map[string]string
 	noJob     bool
 	agentEnv  []string
+	// prefix is a program, with arguments, that becomes the entrypoint.
+	prefix []string
 }
 
 // container is a process of a pod.
@@ -59,13 +62,15 @@ func (o *output) String() string {
 func newPod(t *testing.T) *pod {
 	t.Helper()
 	p := &pod{t: t, directory: t.TempDir(), jobEnv: map[string]string{"BUILDKITE_COMMAND": "echo the job says hello"}}
-	for _, name := range []string{"bin", "run"} {
+	for _, name := range []string{"agent", "bin", "run", "workspace"} {
 		if err := os.Mkdir(p.path(name), 0o777); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(p.path("termination-log"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for name, contents := range map[string]string{"termination-log": "", "passwd": ""} {
+		if err := os.WriteFile(p.path(name), []byte(contents), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// What the pod's first container does; "twice is fine" is part of its promise.
 	for range 2 {
@@ -74,6 +79,11 @@ func newPod(t *testing.T) *pod {
 			t.Fatalf("install: %v\n%s", err, output)
 		}
 	}
+	// Nobody writes there from now on: it may be an image.
+	if err := os.Chmod(p.path("bin"), 0o555); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(p.path("bin"), 0o755) })
 
 	return p
 }
@@ -84,7 +94,9 @@ func (p *pod) path(name string) string { return filepath.Join(p.directory, name)
 // a umask that would keep other users out.
 func (p *pod) start(environment []string, arguments ...string) *container {
 	p.t.Helper()
-	argv := append([]string{"-c", `umask 077; exec "$0" "$@"`, p.path("bin/entrypoint")}, arguments...)
+	arguments = p.placed(arguments)
+	program := slices.Concat(p.prefix, []string{p.path("bin/entrypoint")}, arguments)
+	argv := append([]string{"-c", `umask 077; exec "$0" "$@"`}, program...)
 	c := &container{t: p.t, command: exec.Command("/bin/sh", argv...), output: &output{}, done: make(chan struct{})}
 	c.command.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"),
@@ -109,6 +121,26 @@ func (p *pod) start(environment []string, arguments ...string) *container {
 	})
 
 	return c
+}
+
+// placed adds the options that say where this pod has what others have at fixed
+// paths. They come first, so that a test's own win.
+func (p *pod) placed(arguments []string) []string {
+	var places []string
+	switch {
+	case len(arguments) == 0:
+	case arguments[0] == "agent":
+		places = []string{"--agent-directory=" + p.path("agent")}
+	case arguments[0] == "run":
+		places = []string{
+			"--agent-directory=" + p.path("agent"),
+			"--workspace=" + p.path("workspace"),
+			"--ssh-directory=" + p.path("workspace/.ssh"),
+			"--passwd=" + p.path("passwd"),
+		}
+	}
+
+	return slices.Concat(arguments[:min(1, len(arguments))], places, arguments[min(1, len(arguments)):])
 }
 
 // startAgent starts the agent's container.
@@ -173,7 +205,7 @@ func (c *container) wait() int {
 	case <-c.done:
 		return c.command.ProcessState.ExitCode()
 	case <-time.After(patience):
-		c.t.Fatalf("%q has not ended after %v:\n%s", c.command.Args[3:], patience, c.output)
+		c.t.Fatalf("%q has not ended after %v:\n%s", c.command.Args[2:], patience, c.output)
 
 		return 0
 	}
@@ -182,7 +214,7 @@ func (c *container) wait() int {
 func (c *container) wantStatus(want int) {
 	c.t.Helper()
 	if got := c.wait(); got != want {
-		c.t.Errorf("%q ended with status %d, want %d:\n%s", c.command.Args[3:], got, want, c.output)
+		c.t.Errorf("%q ended with status %d, want %d:\n%s", c.command.Args[2:], got, want, c.output)
 	}
 }
 

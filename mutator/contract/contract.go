@@ -120,6 +120,15 @@ const (
 	GitCredentialsVolume = "buildkite-git-credentials"
 	GitMirrorsVolume     = "buildkite-git-mirrors"
 	CABundleVolume       = "buildkite-ca-bundle"
+	// SSHVolume holds the SSH directory of a checkout that keeps its keys.
+	SSHVolume = "buildkite-ssh"
+	// Volumes of the agent's settings. Of several hooks volumes the second and
+	// later ones are AdditionalHooksVolumePrefix and their index.
+	AgentHooksVolume            = "buildkite-hooks"
+	AdditionalHooksVolumePrefix = "buildkite-hooks-"
+	AgentPluginsVolume          = "buildkite-plugins"
+	SigningKeyVolume            = "buildkite-signing-key"
+	VerificationKeyVolume       = "buildkite-verification-key"
 )
 
 // Paths inside the pod. Those under RunPath stay short: a Unix socket's path
@@ -147,8 +156,21 @@ const (
 	// GitCredentialsPath is where checkout, and no other, has the credentials
 	// for git; CABundlePath is the bundle of certificate authorities.
 	GitCredentialsPath = "/buildkite/git-credentials"
+	GitCredentialsFile = GitCredentialsPath + "/.git-credentials"
 	CABundleDirectory  = "/buildkite/ca"
 	CABundlePath       = CABundleDirectory + "/ca.crt"
+
+	// PrivateSSHPath is where checkout has its SSH directory when job containers
+	// may not see the keys in it.
+	PrivateSSHPath = "/buildkite/ssh"
+
+	// Default paths of the volumes of the agent's settings, and of the mirrors
+	// of git repositories.
+	AgentHooksPath      = "/buildkite/hooks"
+	AgentPluginsPath    = "/buildkite/plugins"
+	SigningKeyPath      = "/buildkite/signing-key"
+	VerificationKeyPath = "/buildkite/verification-key"
+	GitMirrorsPath      = "/buildkite/git-mirrors"
 
 	// RunPath is the agent's job context directory: its socket, the job's
 	// environment files, and the entrypoint's locks and markers.
@@ -175,6 +197,10 @@ const (
 	// as the job's shell.
 	EntrypointExec = "exec"
 )
+
+// SSHDirectoryNone is what `entrypoint run --ssh-directory` takes instead of a
+// directory where no keys are to be written.
+const SSHDirectoryNone = "none"
 
 // Interposers: how a container's command and args become the command that the
 // agent runs.

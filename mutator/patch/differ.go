@@ -1,18 +1,18 @@
 package patch
 
 import (
-	"maps"
+	"encoding/json"
 	"reflect"
 	"slices"
 
 	operations "gomodules.xyz/jsonpatch/v2"
 )
 
-// differ compares three trees: the document to patch, its typed form, and the
-// typed form it shall have. Where the last two agree nothing happens, whatever
-// else the document has there.
+// differ compares the document to patch, its typed form, and the typed form it
+// shall have. Where the typed forms agree nothing happens, whatever else the
+// document has there.
 type differ struct {
-	originals  Originals
+	options    Options
 	operations []operations.Operation
 }
 
@@ -20,94 +20,96 @@ func (d *differ) emit(operation string, path pointer, value any) {
 	d.operations = append(d.operations, operations.NewOperation(operation, path.String(), value))
 }
 
-func (d *differ) object(raw, before, after map[string]any, path pointer) error {
+var marshaler = reflect.TypeFor[json.Marshaler]()
+
+// fields compares two structs of one type, which must be addressable.
+func (d *differ) fields(raw map[string]any, before, after reflect.Value, path pointer) error {
+	for _, field := range fieldsOf(after.Type()) {
+		was, is := before.FieldByIndex(field.index), after.FieldByIndex(field.index)
+		if reflect.DeepEqual(was.Addr().Interface(), is.Addr().Interface()) {
+			continue
+		}
+		rawValue, inRaw := raw[field.name]
+		if field.absent(is) {
+			// An empty list in the document is as good as none.
+			if !inRaw || field.absent(was) {
+				continue
+			}
+			if err := d.permit(path.child(field.name), "everything", "removed"); err != nil {
+				return err
+			}
+			d.emit("remove", path.child(field.name), nil)
+			continue
+		}
+		if err := d.value(rawValue, was, is, path.child(field.name), field.mergeKey); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// value compares values that differ, at a path that exists in the result. An
+// "add" there replaces a member of an object.
+func (d *differ) value(raw any, before, after reflect.Value, path pointer, mergeKey string) error {
+	if after.Kind() == reflect.Pointer && !before.IsNil() && !after.IsNil() {
+		before, after = before.Elem(), after.Elem()
+	}
+	switch document := raw.(type) {
+	case map[string]any:
+		if isObject(after.Type()) {
+			return d.fields(document, before, after, path)
+		}
+		if after.Kind() == reflect.Map {
+			return d.entries(document, before, after, path)
+		}
+	case []any:
+		if after.Kind() == reflect.Slice && isObject(after.Type().Elem()) && len(document) == before.Len() {
+			return d.list(document, before, after, path, mergeKey)
+		}
+	}
+	d.emit("add", path, d.whole(after, path))
+	return nil
+}
+
+// isObject tells structs that are objects in JSON from those that are written
+// as text, such as quantities and times.
+func isObject(kind reflect.Type) bool {
+	return kind.Kind() == reflect.Struct && !kind.Implements(marshaler) && !reflect.PointerTo(kind).Implements(marshaler)
+}
+
+// entries compares two maps.
+func (d *differ) entries(raw map[string]any, before, after reflect.Value, path pointer) error {
 	for _, key := range keysOf(before, after) {
-		if err := d.member(raw, before, after, key, path.child(key)); err != nil {
-			return err
+		was, is := before.MapIndex(key), after.MapIndex(key)
+		entry := path.child(key.String())
+		switch _, inRaw := raw[key.String()]; {
+		case !is.IsValid() && inRaw:
+			d.emit("remove", entry, nil)
+		case !is.IsValid(), was.IsValid() && inRaw && reflect.DeepEqual(was.Interface(), is.Interface()):
+		default:
+			d.emit("add", entry, is.Interface())
 		}
 	}
 	return nil
 }
 
-// member compares one member of an object.
-func (d *differ) member(raw, before, after map[string]any, key string, path pointer) error {
-	rawValue, inRaw := raw[key]
-	afterValue, inAfter := after[key]
-	beforeValue := before[key]
-	if reflect.DeepEqual(beforeValue, afterValue) {
-		return nil
-	}
-	if !inAfter {
-		if inRaw {
-			d.emit("remove", path, nil)
-		}
-		return nil
-	}
-	if rule, keyed := keyedLists[path.String()]; keyed {
-		return d.keyedList(listOf(rawValue), listOf(beforeValue), listOf(afterValue), path, rule)
-	}
-	return d.value(rawValue, beforeValue, afterValue, path)
-}
-
-// value compares values at a path that exists in the result. An "add" there
-// replaces a member of an object.
-func (d *differ) value(raw, before, after any, path pointer) error {
-	rawMap, rawIsMap := raw.(map[string]any)
-	beforeMap, _ := before.(map[string]any)
-	afterMap, afterIsMap := after.(map[string]any)
-	if rawIsMap && afterIsMap {
-		return d.object(rawMap, beforeMap, afterMap, path)
-	}
-	rawList, rawIsList := raw.([]any)
-	beforeList, _ := before.([]any)
-	afterList, afterIsList := after.([]any)
-	if rawIsList && afterIsList && len(rawList) == len(beforeList) && len(beforeList) <= len(afterList) && holdsObjects(rawList) {
-		return d.list(rawList, beforeList, afterList, path)
-	}
-	d.emit("add", path, after)
-	return nil
-}
-
-// list compares lists of objects of which the second is as long as the first
-// or longer: elements are changed in place and appended.
-func (d *differ) list(raw, before, after []any, path pointer) error {
-	for i := range before {
-		if reflect.DeepEqual(before[i], after[i]) {
-			continue
-		}
-		rawElement, rawIsMap := raw[i].(map[string]any)
-		beforeElement, _ := before[i].(map[string]any)
-		afterElement, afterIsMap := after[i].(map[string]any)
-		if !rawIsMap || !afterIsMap {
-			d.emit("replace", path.index(i), after[i])
-			continue
-		}
-		if err := d.object(rawElement, beforeElement, afterElement, path.index(i)); err != nil {
-			return err
+// keysOf returns the keys of both maps, sorted.
+func keysOf(before, after reflect.Value) []reflect.Value {
+	keys := before.MapKeys()
+	for _, key := range after.MapKeys() {
+		if !before.MapIndex(key).IsValid() {
+			keys = append(keys, key)
 		}
 	}
-	for i := len(before); i < len(after); i++ {
-		d.emit("add", path.index(i), after[i])
-	}
-	return nil
-}
-
-func holdsObjects(list []any) bool {
-	for _, element := range list {
-		if _, isObject := element.(map[string]any); !isObject {
-			return false
+	slices.SortFunc(keys, func(a, b reflect.Value) int {
+		switch left, right := a.String(), b.String(); {
+		case left < right:
+			return -1
+		case left > right:
+			return 1
+		default:
+			return 0
 		}
-	}
-	return len(list) > 0
-}
-
-func listOf(value any) []any {
-	list, _ := value.([]any)
-	return list
-}
-
-func keysOf(before, after map[string]any) []string {
-	keys := slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(after))
-	slices.Sort(keys)
-	return slices.Compact(keys)
+	})
+	return keys
 }

@@ -2,15 +2,17 @@
 // arrived and the pod as it shall be.
 //
 // The pod as it arrived may have fields that this program's Kubernetes library
-// does not know. They stay, and stay on the container that they belong to:
-// containers and volumes are paired by name, a new one is inserted whole, and
-// within each only what the typed forms differ in is touched.
+// does not know. They stay, and stay on the element that they belong to:
+// containers, volumes, variables and whatever else Kubernetes merges by a key
+// are paired by it, a new one is inserted whole, and within each only what the
+// typed forms differ in is touched.
 package patch
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +20,6 @@ import (
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	operations "gomodules.xyz/jsonpatch/v2"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	kjson "k8s.io/apimachinery/pkg/util/json"
 )
 
@@ -27,34 +28,38 @@ import (
 // typed form does not have.
 type Originals map[string]json.RawMessage
 
+// Options is what Create may know beside the two pods. The zero value is fine.
+type Options struct {
+	// Before is the pod that the document decodes to, for callers who have it:
+	// decoding it again takes longer than the rest. It is not changed.
+	Before *corev1.Pod
+	// Originals are those of new init containers.
+	Originals Originals
+}
+
 // Create returns the operations that turn raw, a pod's JSON, into mutated,
 // which came from decoding it. The mutation may add containers, volumes and
 // fields and change fields; an error says that it removed or reordered
 // containers or volumes, or that raw is no pod.
 func Create(raw []byte, mutated *corev1.Pod) ([]operations.Operation, error) {
-	return CreateKeeping(raw, mutated, nil)
+	return Options{}.Create(raw, mutated)
 }
 
-// CreateKeeping is Create with the originals of new init containers.
-func CreateKeeping(raw []byte, mutated *corev1.Pod, originals Originals) ([]operations.Operation, error) {
-	var before corev1.Pod
-	if err := kjson.Unmarshal(raw, &before); err != nil {
-		return nil, fmt.Errorf("decode pod: %w", err)
+// Create is the function Create with options.
+func (o Options) Create(raw []byte, mutated *corev1.Pod) ([]operations.Operation, error) {
+	before := o.Before
+	if before == nil {
+		before = &corev1.Pod{}
+		if err := kjson.Unmarshal(raw, before); err != nil {
+			return nil, fmt.Errorf("decode pod: %w", err)
+		}
 	}
-	rawTree, err := decode(raw)
+	tree, err := treeOf(raw)
 	if err != nil {
 		return nil, fmt.Errorf("decode pod: %w", err)
 	}
-	beforeTree, err := treeOf(&before)
-	if err != nil {
-		return nil, fmt.Errorf("encode pod: %w", err)
-	}
-	afterTree, err := treeOf(mutated)
-	if err != nil {
-		return nil, fmt.Errorf("encode mutated pod: %w", err)
-	}
-	differ := differ{originals: originals}
-	if err := differ.object(rawTree, beforeTree, afterTree, nil); err != nil {
+	differ := differ{options: o}
+	if err := differ.fields(tree, reflect.ValueOf(before).Elem(), reflect.ValueOf(mutated).Elem(), nil); err != nil {
 		return nil, err
 	}
 	return differ.operations, nil
@@ -80,6 +85,16 @@ func Apply(raw []byte, list []operations.Operation) ([]byte, error) {
 	return result, nil
 }
 
+// treeOf reads a pod. Numbers are of the types that the API server has them in;
+// those that it could not have stay as they are written.
+func treeOf(raw []byte) (map[string]any, error) {
+	var tree map[string]any
+	if err := kjson.Unmarshal(raw, &tree); err != nil || tree == nil {
+		return decode(raw)
+	}
+	return tree, nil
+}
+
 // decode reads JSON and keeps numbers as they are written.
 func decode(text []byte) (map[string]any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -92,11 +107,6 @@ func decode(text []byte) (map[string]any, error) {
 		return nil, fmt.Errorf("want an object")
 	}
 	return tree, nil
-}
-
-// treeOf is the pod as its JSON would decode, without the detour.
-func treeOf(pod *corev1.Pod) (map[string]any, error) {
-	return runtime.DefaultUnstructuredConverter.ToUnstructured(pod)
 }
 
 // pointer is a JSON pointer's tokens.

@@ -1,10 +1,12 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -41,7 +43,8 @@ func NewHandler(config mutator.Config, metrics *Metrics, log *slog.Logger) *Hand
 // Handle implements admission.Handler.
 func (h *Handler) Handle(ctx context.Context, request admission.Request) admission.Response {
 	start := time.Now()
-	response, outcome := h.review(request)
+	var pod corev1.Pod
+	response, outcome := h.review(request, &pod)
 	h.metrics.observe(outcome, time.Since(start))
 	level := slog.LevelDebug
 	if outcome == outcomeDenied || outcome == outcomeError {
@@ -49,28 +52,31 @@ func (h *Handler) Handle(ctx context.Context, request admission.Request) admissi
 	}
 	h.log.LogAttrs(ctx, level, "reviewed pod",
 		slog.String("namespace", request.Namespace),
-		slog.String("pod", nameOf(request)),
+		slog.String("pod", nameOf(request, &pod)),
 		slog.String("outcome", string(outcome)),
 		slog.Duration("duration", time.Since(start)))
 	return response
 }
 
-// review decides about one request.
-func (h *Handler) review(request admission.Request) (admission.Response, outcome) {
+// review decides about one request, whose pod it decodes.
+func (h *Handler) review(request admission.Request, pod *corev1.Pod) (admission.Response, outcome) {
+	if request.Operation == admissionv1.Update && request.Kind.Kind == "Pod" && request.SubResource == "" {
+		return h.reviewUpdate(request, pod)
+	}
 	if request.Operation != admissionv1.Create || request.Kind.Kind != "Pod" {
 		return admission.Allowed(""), outcomeUnchanged
 	}
 	raw := request.Object.Raw
 	if err := checkSize(raw); err != nil {
-		return denied(request, field.ErrorList{err}), outcomeDenied
+		return h.denied(nameOf(request, pod), field.ErrorList{err}), outcomeDenied
 	}
-	var pod corev1.Pod
-	if err := kjson.Unmarshal(raw, &pod); err != nil {
+	if err := kjson.Unmarshal(raw, pod); err != nil {
 		return admission.Errored(http.StatusBadRequest, fmt.Errorf("decode pod: %w", err)), outcomeError
 	}
-	result, errs := h.config.Mutate(&pod)
+	before := *pod
+	result, errs := h.config.ForNamespace(request.Namespace).Mutate(pod)
 	if len(errs) > 0 {
-		return denied(request, errs), outcomeDenied
+		return h.denied(nameOf(request, pod), errs), outcomeDenied
 	}
 	response := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Allowed:          true,
@@ -80,7 +86,8 @@ func (h *Handler) review(request admission.Request) (admission.Response, outcome
 	if !result.Changed {
 		return response, outcomeUnchanged
 	}
-	operations, err := patch.CreateKeeping(raw, &pod, result.Originals)
+	options := patch.Options{Before: &before, Originals: result.Originals}
+	operations, err := options.Create(raw, pod)
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err), outcomeError
 	}
@@ -90,13 +97,34 @@ func (h *Handler) review(request admission.Request) (admission.Response, outcome
 
 // denied is a refusal that says what the creator of the pod did wrong, each
 // fault with its path.
-func denied(request admission.Request, errs field.ErrorList) admission.Response {
-	status := apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, nameOf(request), errs).Status()
+func (h *Handler) denied(name string, errs field.ErrorList) admission.Response {
+	status := apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, name, errs).Status()
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
-		Allowed:          false,
-		Result:           &status,
-		AuditAnnotations: map[string]string{"outcome": string(outcomeDenied)},
+		Allowed: false,
+		Result:  &status,
+		AuditAnnotations: map[string]string{
+			"outcome": string(outcomeDenied),
+			"version": h.config.Version,
+			"config":  h.config.Digest(),
+			"reasons": reasons(errs),
+		},
 	}}
+}
+
+// maxReasonBytes keeps the audit log's lines readable.
+const maxReasonBytes = 2 << 10
+
+// reasons joins sentences for the audit log.
+func reasons(errs field.ErrorList) string {
+	sentences := make([]string, len(errs))
+	for i, err := range errs {
+		sentences[i] = err.Error()
+	}
+	text := strings.Join(sentences, "; ")
+	if len(text) > maxReasonBytes {
+		text = strings.ToValidUTF8(text[:maxReasonBytes], "") + "..."
+	}
+	return text
 }
 
 // checkSize refuses pods that could not be stored, or that cost too much to read.
@@ -111,21 +139,6 @@ func checkSize(raw []byte) *field.Error {
 }
 
 // nameOf is the pod's name, or how its creator wants one generated.
-func nameOf(request admission.Request) string {
-	if request.Name != "" {
-		return request.Name
-	}
-	var pod struct {
-		Metadata struct {
-			Name         string `json:"name"`
-			GenerateName string `json:"generateName"`
-		} `json:"metadata"`
-	}
-	if kjson.Unmarshal(request.Object.Raw, &pod) != nil {
-		return ""
-	}
-	if pod.Metadata.Name != "" {
-		return pod.Metadata.Name
-	}
-	return pod.Metadata.GenerateName
+func nameOf(request admission.Request, pod *corev1.Pod) string {
+	return cmp.Or(request.Name, pod.Name, pod.GenerateName)
 }

@@ -174,8 +174,18 @@ func TestHandlerRefuses(t *testing.T) {
 			if response.Result.Code != tc.code || !strings.Contains(response.Result.Message, tc.want) {
 				t.Errorf("refused with %d %q, want %d %q", response.Result.Code, response.Result.Message, tc.code, tc.want)
 			}
-			if tc.code == 422 && (response.Result.Details == nil || len(response.Result.Details.Causes) == 0) {
-				t.Error("the refusal names no cause")
+			if tc.code != 422 {
+				return
+			}
+			if response.Result.Details == nil || len(response.Result.Details.Causes) == 0 {
+				t.Fatal("the refusal names no cause")
+			}
+			audit := response.AuditAnnotations
+			if audit["outcome"] != "denied" || audit["version"] != "test" || audit["config"] != testConfig(t).Digest() {
+				t.Errorf("audit annotations %v, want the outcome, the version and the configuration", audit)
+			}
+			if cause := response.Result.Details.Causes[0]; !strings.HasPrefix(audit["reasons"], cause.Field+": ") {
+				t.Errorf("audited reasons %q, want them to begin with %s", audit["reasons"], cause.Field)
 			}
 		})
 	}
@@ -194,47 +204,58 @@ func TestHandlerIgnoresOtherRequests(t *testing.T) {
 	}
 }
 
-func TestMetricsCountOutcomes(t *testing.T) {
+// reviewsByOutcome reads the counter.
+func reviewsByOutcome(tb testing.TB, registry *prometheus.Registry) map[outcome]float64 {
+	tb.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	got := map[outcome]float64{}
+	for _, metric := range find(tb, families, "buildkite_mutator_reviews_total").GetMetric() {
+		got[outcome(metric.GetLabel()[0].GetValue())] = metric.GetCounter().GetValue()
+	}
+	return got
+}
+
+// find returns the metric family of a name.
+func find[T interface{ GetName() string }](tb testing.TB, families []T, name string) (found T) {
+	tb.Helper()
+	for _, family := range families {
+		if family.GetName() == name {
+			return family
+		}
+	}
+	tb.Fatalf("no metric %s", name)
+	return found
+}
+
+func TestMetrics(t *testing.T) {
 	server, registry := newTestServer(t)
 	review(t, server.Client(), server.URL, []byte(`{"spec":{"containers":[{"name":"a","image":"b"}]}}`))
 	review(t, server.Client(), server.URL, []byte(`{"spec":{"containers":[{"name":"agent"}]}}`))
+	review(t, server.Client(), server.URL, []byte(`{"spec":{"containers":1}}`))
+	want := map[outcome]float64{outcomeMutated: 1, outcomeUnchanged: 0, outcomeDenied: 1, outcomeError: 1, outcomeBusy: 0}
+	if diff := cmp.Diff(want, reviewsByOutcome(t, registry)); diff != "" {
+		t.Errorf("reviews (-want +got):\n%s", diff)
+	}
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]float64{}
-	for _, family := range families {
-		if family.GetName() != "buildkite_mutator_reviews_total" {
-			continue
+	durations := find(t, families, "buildkite_mutator_review_duration_seconds").GetMetric()
+	if len(durations) != 3 {
+		t.Errorf("durations of %d outcomes, want 3", len(durations))
+	}
+	for _, metric := range durations {
+		if count, first := metric.GetHistogram().GetSampleCount(), metric.GetHistogram().GetBucket()[0].GetUpperBound(); count != 1 || first != 0.0005 {
+			t.Errorf("%v: %d reviews, first bucket to %g s, want 1 and 0.0005", metric.GetLabel(), count, first)
 		}
-		for _, metric := range family.GetMetric() {
-			got[metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue()
-		}
 	}
-	want := map[string]float64{"mutated": 1, "unchanged": 0, "denied": 1, "error": 0, "busy": 0}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reviews (-want +got):\n%s", diff)
+	if got := find(t, families, "buildkite_mutator_certificate_expiry_timestamp_seconds").GetMetric()[0].GetGauge().GetValue(); got != 1 {
+		t.Errorf("certificate expires at %g, want 1", got)
 	}
-}
-
-func TestLimit(t *testing.T) {
-	metrics := NewMetrics(prometheus.NewRegistry(), "", time.Now)
-	entered, leave := make(chan struct{}), make(chan struct{})
-	handler := limit(1, metrics, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		close(entered)
-		<-leave
-	}))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
-	}()
-	<-entered
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", nil))
-	if recorder.Code != http.StatusTooManyRequests {
-		t.Errorf("second request: status %d, want 429", recorder.Code)
+	if got := find(t, families, "buildkite_mutator_build_info").GetMetric()[0].GetLabel()[0].GetValue(); got != "test" {
+		t.Errorf("version %q, want test", got)
 	}
-	close(leave)
-	<-done
 }

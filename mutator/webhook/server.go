@@ -62,7 +62,7 @@ func Run(ctx context.Context, options Options, log *slog.Logger) error {
 		}},
 	})
 	reviews := &admission.Webhook{Handler: NewHandler(options.Config, metrics, log)}
-	server.Register(Path, limit(options.MaxInFlight, metrics, reviews))
+	server.Register(Path, Limit(options.MaxInFlight, metrics, reviews))
 
 	// What serves must outlast the signal by the drain delay.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))

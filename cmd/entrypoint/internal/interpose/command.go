@@ -73,15 +73,20 @@ func (c Command) Script() string {
 // Shell returns what the agent is to run it with: BUILDKITE_SHELL, whose words
 // the agent starts with the command as their last argument. Empty leaves it as
 // it is. The program is this one's path, the directory the container's
-// workingDir, and own the container's BUILDKITE_SHELL; each may be empty.
-func (c Command) Shell(program, directory, own string) string {
+// workingDir, and own the container's BUILDKITE_SHELL; each may be empty. The
+// variables are names of those that the command has as the container sets them,
+// or not at all, whatever the agent sends; see Keep.
+func (c Command) Shell(program, directory, own string, variables ...string) string {
 	vector := c.Interposer == Vector
-	if !vector && directory == "" {
+	if !vector && directory == "" && len(variables) == 0 {
 		return ""
 	}
 	words := quoteForAgent(program) + " " + contract.EntrypointExec
 	if directory != "" {
 		words += " " + quoteForAgent("--working-directory="+directory)
+	}
+	if len(variables) > 0 {
+		words += " " + quoteForAgent(ownOption+strings.Join(variables, ","))
 	}
 	if vector {
 		return words

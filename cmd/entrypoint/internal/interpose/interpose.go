@@ -14,12 +14,14 @@ import (
 	"syscall"
 )
 
-const usage = `Usage: entrypoint exec [--working-directory=DIR] [-- INTERPRETER...] COMMAND
+const usage = `Usage: entrypoint exec [options] [-- INTERPRETER...] COMMAND
 
 Change to DIR and become COMMAND, the last argument.
 
   --working-directory=DIR   Where to run it; a relative DIR is relative to the
                             current directory. It must exist.
+  --own-variables=A,B,...   Set these variables to what BUILDKITE_OWN_A and so on
+                            say, and unset those without one.
   -- INTERPRETER...         Run INTERPRETER with its arguments and COMMAND as the
                             last one, for example "-- /bin/sh -ec". Without it,
                             COMMAND is split into words as a POSIX shell would,
@@ -62,10 +64,11 @@ func Main(arguments []string, stdout, stderr io.Writer) int {
 }
 
 func become(arguments []string) error {
-	directory, argv, err := parse(arguments)
+	directory, own, argv, err := parse(arguments)
 	if err != nil {
 		return err
 	}
+	restore(own)
 	if directory != "" {
 		if err := change(directory); err != nil {
 			return err
@@ -79,41 +82,51 @@ func become(arguments []string) error {
 	return explain(path, syscall.Exec(path, argv, os.Environ()))
 }
 
-// parse returns the working directory, if there is one, and what to execute. The
-// last argument is the command whatever it looks like.
-func parse(arguments []string) (directory string, argv []string, err error) {
+// Options of the exec subcommand.
+const (
+	directoryOption = "--working-directory="
+	ownOption       = "--own-variables="
+)
+
+// parse returns the working directory, if there is one, the names of variables
+// to restore, and what to execute. The last argument is the command whatever it
+// looks like.
+func parse(arguments []string) (directory string, own, argv []string, err error) {
 	if len(arguments) == 0 {
-		return "", nil, errors.New("exec: there is no command to run; see entrypoint exec --help")
+		return "", nil, nil, errors.New("exec: there is no command to run; see entrypoint exec --help")
 	}
 	command := arguments[len(arguments)-1]
 	options := arguments[:len(arguments)-1]
 	for len(options) > 0 {
 		option := options[0]
 		options = options[1:]
-		value, isDirectory := strings.CutPrefix(option, "--working-directory=")
+		value, isDirectory := strings.CutPrefix(option, directoryOption)
+		names, isOwn := strings.CutPrefix(option, ownOption)
 		switch {
+		case isOwn:
+			own = strings.Split(names, ",")
 		case isDirectory && value != "":
 			directory = value
 		case isDirectory:
-			return "", nil, errors.New("exec: --working-directory= names no directory")
+			return "", nil, nil, errors.New("exec: --working-directory= names no directory")
 		case option == "--" && len(options) == 0:
-			return "", nil, errors.New("exec: no interpreter follows the --")
+			return "", nil, nil, errors.New("exec: no interpreter follows the --")
 		case option == "--":
-			return directory, append(append([]string{}, options...), command), nil
+			return directory, own, append(append([]string{}, options...), command), nil
 		default:
-			return "", nil, fmt.Errorf("exec: unknown option %q; see entrypoint exec --help", option)
+			return "", nil, nil, fmt.Errorf("exec: unknown option %q; see entrypoint exec --help", option)
 		}
 	}
 
 	argv, err = split(command)
 	if err != nil {
-		return "", nil, fmt.Errorf("split the command into words: %w", err)
+		return "", nil, nil, fmt.Errorf("split the command into words: %w", err)
 	}
 	if len(argv) == 0 {
-		return "", nil, &exitError{notFound, "the command is empty, so there is nothing to run"}
+		return "", nil, nil, &exitError{notFound, "the command is empty, so there is nothing to run"}
 	}
 
-	return directory, argv, nil
+	return directory, own, argv, nil
 }
 
 func change(directory string) error {

@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -93,7 +95,7 @@ func (d Directory) Exists(name string) bool {
 
 // MakeOpen makes a directory, and those above it, that every user may write to
 // whatever the umask says. One that exists is opened to all if it is ours and
-// otherwise left as it is.
+// otherwise left as it is; so is one of a read-only volume, as hooks may be.
 func MakeOpen(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() { //nolint:gosec // the container's own environment names it
 		return fmt.Errorf("make directory %s: a file of that name is in the way", path)
@@ -101,7 +103,7 @@ func MakeOpen(path string) error {
 	if err := os.MkdirAll(path, 0o777); err != nil { //nolint:gosec // as above
 		return fmt.Errorf("make directory %s: %w", path, err)
 	}
-	if err := os.Chmod(path, 0o777); err != nil && !errors.Is(err, fs.ErrPermission) { //nolint:gosec // as above
+	if err := os.Chmod(path, 0o777); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) { //nolint:gosec // as above
 		return fmt.Errorf("open directory %s to all users: %w", path, err)
 	}
 

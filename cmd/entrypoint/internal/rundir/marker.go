@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,4 +108,20 @@ func (d Directory) ReadExit(id int) (Exit, error) {
 	}
 
 	return Exit{Status: status, Reason: reason}, nil
+}
+
+// User returns the user id of the wrapped container with this id, which made its
+// marker ClientStarted itself. The error is fs.ErrNotExist if there is no such
+// container, or if it has not started.
+func (d Directory) User(id int) (int, error) {
+	info, err := os.Lstat(d.Path(ClientStarted(id)))
+	if err != nil {
+		return 0, fmt.Errorf("the user of container %d: %w", id, err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, fmt.Errorf("the user of container %d: %s has no owner", id, d.Path(ClientStarted(id)))
+	}
+
+	return int(stat.Uid), nil
 }

@@ -101,13 +101,19 @@ func (s *supervisor) onAgentEnd() int {
 	return code
 }
 
-// finishFailure is what the agent logs when Buildkite did not take a job's
-// result; nothing else tells. Source: agent/run_job.go, cleanup.
-const finishFailure = "Couldn't mark job as finished"
+// What the agent logs where nothing else tells. Sources: agent/run_job.go, cleanup
+// and Cancel, of github.com/buildkite/agent/v3 v3.138.1.
+const (
+	// finishFailure: Buildkite did not take a job's result.
+	finishFailure = "Couldn't mark job as finished"
+	// cancelling: the job is about to be cancelled, or the agent stopped.
+	cancelling = "Canceling job "
+)
 
 // agentOutput passes the agent's output on and listens in.
 type agentOutput struct {
 	finishFailed atomic.Bool
+	cancelled    chan struct{} // receives one value, once the agent cancels the job
 	copied       chan struct{}
 }
 
@@ -118,7 +124,7 @@ func newAgentOutput(to io.Writer) (*agentOutput, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a pipe for the agent's output: %w", err)
 	}
-	output := &agentOutput{copied: make(chan struct{})}
+	output := &agentOutput{cancelled: make(chan struct{}, 1), copied: make(chan struct{})}
 	go output.copy(read, to)
 
 	return output, write, nil
@@ -128,22 +134,42 @@ func (o *agentOutput) copy(from *os.File, to io.Writer) {
 	defer close(o.copied)
 	defer from.Close()
 	buffer := make([]byte, 32*1024)
-	var tail []byte
+	finish, cancel := listener{text: finishFailure}, listener{text: cancelling}
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			// A container log that cannot be written must not stop the agent.
-			_, _ = to.Write(buffer[:n])
-			window := slices.Concat(tail, buffer[:n])
-			if bytes.Contains(window, []byte(finishFailure)) {
+			if cancel.hears(buffer[:n]) {
+				o.cancelled <- struct{}{}
+			}
+			if finish.hears(buffer[:n]) {
 				o.finishFailed.Store(true)
 			}
-			tail = window[max(0, len(window)-len(finishFailure)):]
+			// A container log that cannot be written must not stop the agent.
+			_, _ = to.Write(buffer[:n])
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// listener waits for a text in a stream.
+type listener struct {
+	text  string
+	tail  []byte
+	heard bool
+}
+
+// hears says, once, that the text is there. It may be split between two pieces.
+func (l *listener) hears(piece []byte) bool {
+	if l.heard {
+		return false
+	}
+	window := slices.Concat(l.tail, piece)
+	l.heard = bytes.Contains(window, []byte(l.text))
+	l.tail = window[max(0, len(window)-len(l.text)):]
+
+	return l.heard
 }
 
 // drain waits for the rest of the output. Something that the agent left behind

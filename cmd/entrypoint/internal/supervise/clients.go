@@ -13,6 +13,7 @@ import (
 // client is one wrapped container as the supervisor knows it.
 type client struct {
 	name    string
+	image   string        // empty if it is not known
 	started time.Duration // since the supervisor's start; 0 while it has not
 	ended   time.Duration // since the supervisor's start; 0 while it has not
 	status  int           // valid once it has ended
@@ -49,6 +50,23 @@ func (s *supervisor) missing() []string {
 	}
 
 	return names
+}
+
+// giveUpWaiting tells the agent, which has begun to cancel the job, that the
+// containers whose turn has not come are done with it. Else it takes them for
+// containers that never started, and says in the job's log that an image could
+// not be pulled. The one whose turn it is ends by itself and says how.
+func (s *supervisor) giveUpWaiting() {
+	if s.runner == nil || s.stopping || s.failure != nil {
+		return
+	}
+	for id := s.firstUnfinished() + 1; id < len(s.clients); id++ {
+		if err := s.runner.Exit(id, 0); err != nil {
+			s.logf("%v", err)
+
+			return
+		}
+	}
 }
 
 // onReleased handles the end of a container. One that did not succeed is judged

@@ -70,6 +70,7 @@ func (s *supervisor) admit() {
 
 // letGo publishes the job's command and opens the gate.
 func (s *supervisor) letGo(job jobEnvironment) error {
+	s.openJobFiles()
 	if command, ok := job["BUILDKITE_COMMAND"]; ok {
 		if err := s.directory.Write(rundir.Command, []byte(command)); err != nil {
 			return err

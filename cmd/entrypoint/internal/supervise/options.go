@@ -22,8 +22,12 @@ end the job with the reason when one of them dies.
 
   --containers=N              How many wrapped containers there are. Required.
   --names=A,B,...             Their names in the order of their ids, for messages.
+  --images=A,B,...            Their images in the same order, for the job's log.
+  --mutator-version=VERSION   The version that made the pod, for the job's log.
   --agent-binary=PATH         The agent's program in this container's image.
                               Default /usr/local/bin/buildkite-agent.
+  --agent-directory=DIR       Where to put it for all containers. Default
+                              /buildkite/agent.
   --job-uuid=UUID             The job to acquire. Without it the agent takes the
                               next job of its queue and ends after it.
   --idle-timeout=DURATION     Without --job-uuid: end after so long without a job.
@@ -63,7 +67,10 @@ const (
 // Options are the agent subcommand's flags; see usage.
 type Options struct {
 	Names            []string
+	Images           []string
+	MutatorVersion   string
 	AgentBinary      string
+	AgentDirectory   string
 	JobUUID          string
 	IdleTimeout      time.Duration
 	IgnoreJobPodSpec bool
@@ -79,12 +86,15 @@ func (o Options) queueMode() bool { return o.JobUUID == "" }
 func parse(arguments []string) (Options, error) {
 	var options Options
 	var containers int
-	var names string
+	var names, images string
 
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.IntVar(&containers, "containers", 0, "")
 	flags.StringVar(&names, "names", "", "")
+	flags.StringVar(&images, "images", "", "")
+	flags.StringVar(&options.MutatorVersion, "mutator-version", "", "")
+	flags.StringVar(&options.AgentDirectory, "agent-directory", contract.AgentBinaryDirectory, "")
 	flags.StringVar(&options.AgentBinary, "agent-binary", "/usr/local/bin/buildkite-agent", "")
 	flags.StringVar(&options.JobUUID, "job-uuid", "", "")
 	flags.DurationVar(&options.IdleTimeout, "idle-timeout", 10*time.Minute, "")
@@ -103,6 +113,9 @@ func parse(arguments []string) (Options, error) {
 	options.Names = defaultNames(containers)
 	if names != "" {
 		options.Names = strings.Split(names, ",")
+	}
+	if images != "" {
+		options.Images = strings.Split(images, ",")
 	}
 	if options.ExitStatus == "" {
 		options.ExitStatus = contract.ExitStatusReflect
@@ -129,6 +142,8 @@ func (o Options) check(containers int) error {
 		return errors.New("--containers: want the number of wrapped containers, at least 1")
 	case len(o.Names) != containers:
 		return fmt.Errorf("--names: %d names for %d containers", len(o.Names), containers)
+	case len(o.Images) != 0 && len(o.Images) != containers:
+		return fmt.Errorf("--images: %d images for %d containers", len(o.Images), containers)
 	case o.ExitStatus != contract.ExitStatusReflect && o.ExitStatus != contract.ExitStatusRunner:
 		return fmt.Errorf("--exit-status: %q is neither %s nor %s", o.ExitStatus, contract.ExitStatusReflect, contract.ExitStatusRunner)
 	case o.IdleTimeout <= 0:

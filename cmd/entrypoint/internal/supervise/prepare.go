@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/install"
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
@@ -40,7 +42,7 @@ func (s *supervisor) makeDirectories() error {
 		s.directory.Path(filepath.Base(contract.SocketsPath)),
 		s.directory.Path(filepath.Base(contract.HomesPath)),
 	}
-	for _, name := range []string{"BUILDKITE_SOCKETS_PATH", "HOME"} {
+	for _, name := range []string{"BUILDKITE_SOCKETS_PATH", "HOME", "TMPDIR"} {
 		if path := os.Getenv(name); filepath.IsAbs(path) {
 			directories = append(directories, path)
 		}
@@ -49,6 +51,9 @@ func (s *supervisor) makeDirectories() error {
 		err := rundir.MakeOpen(directory)
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("%w; the volume there must be writable for uid %d: set fsGroup in the pod's securityContext", err, os.Getuid())
+		}
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			return fmt.Errorf("%w; the volume there is full: make room on it, or give the pod another", err)
 		}
 		if err != nil {
 			return err
@@ -70,18 +75,35 @@ func environmentOr(name, fallback string) string {
 // returns its path. The copy is not synced: it is of no use to anybody after a
 // crash of the node, and would delay each job by as long as 50 MB take to write.
 func (s *supervisor) deliverAgent() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find the bin volume: %w", err)
+	if _, err := os.Stat(s.options.AgentBinary); err != nil {
+		return "", fmt.Errorf("find the agent: %w; does the agent image have the agent somewhere else?", err)
 	}
-	target := filepath.Join(filepath.Dir(self), filepath.Base(contract.AgentBinaryPath))
-	if err := install.Copy(s.options.AgentBinary, target, false); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("%w; does the agent image have the agent somewhere else?", err)
-		}
-
+	target := filepath.Join(s.options.AgentDirectory, filepath.Base(contract.AgentBinaryPath))
+	err := install.Copy(s.options.AgentBinary, target, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w; %s must be a volume that all containers mount", err, s.options.AgentDirectory)
+	}
+	if err != nil {
 		return "", err
 	}
 
 	return target, nil
+}
+
+// openJobFiles lets containers of other users read the files with the job's
+// environment, to which some plugins refer; the agent closes them to all but its
+// own. All containers get what is in them anyway.
+func (s *supervisor) openJobFiles() {
+	paths, err := filepath.Glob(s.directory.Path("job-env-*"))
+	if err != nil {
+		return
+	}
+	for _, path := range paths {
+		if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if err := os.Chmod(path, 0o644); err != nil {
+			s.logf("%v", err)
+		}
+	}
 }

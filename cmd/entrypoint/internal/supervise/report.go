@@ -83,15 +83,23 @@ func (s *supervisor) openingGroup() string {
 	line("pod", "%s", podName())
 	line("namespace", "%s", pod("NAMESPACE"))
 	line("node", "%s", pod("NODE"))
+	if s.options.MutatorVersion != "" {
+		line("mutator", "%s", s.options.MutatorVersion)
+	}
 	for _, c := range s.clients {
+		name := c.name
+		if c.image != "" {
+			name += " (" + c.image + ")"
+		}
 		if c.started == 0 {
-			line("container", "%s, not started", c.name)
+			line("container", "%s, not started", name)
 
 			continue
 		}
-		line("container", "%s, started after %.1f s", c.name, c.started.Seconds())
+		line("container", "%s, started after %.1f s", name, c.started.Seconds())
 	}
-	line("held", "%.1f s, waiting for all containers to start", s.phases.Held.Seconds())
+	line("prepared", "%.1f s, to make directories and copy the agent", s.phases.Prepared.Seconds())
+	line("held", "%.1f s, waiting for all containers to start", (s.phases.Held - s.phases.Prepared).Seconds())
 	line("agent", "%.1f s, to register and take the job", (s.phases.Acquired - s.phases.Held).Seconds())
 
 	return text.String()

@@ -83,8 +83,11 @@ func newSupervisor(options Options, stdout io.Writer) *supervisor {
 		settled:  make(chan int),
 		signals:  process.Signals(),
 	}
-	for _, name := range options.Names {
+	for id, name := range options.Names {
 		s.clients = append(s.clients, client{name: name})
+		if len(options.Images) > 0 {
+			s.clients[id].image = options.Images[id]
+		}
 	}
 
 	return s
@@ -127,9 +130,9 @@ func (s *supervisor) loop() (int, error) {
 	defer limit.Stop()
 
 	for {
-		var ended <-chan struct{}
+		var ended, cancelled <-chan struct{}
 		if s.agent != nil {
-			ended = s.agent.Done()
+			ended, cancelled = s.agent.Done(), s.output.cancelled
 		}
 		select {
 		case <-s.watch.Changed:
@@ -140,6 +143,8 @@ func (s *supervisor) loop() (int, error) {
 			s.onSettled(id)
 		case sig := <-s.signals:
 			s.onSignal(sig)
+		case <-cancelled:
+			s.giveUpWaiting()
 		case <-limit.C:
 			s.onHoldTimeout()
 		case <-ended:

@@ -55,7 +55,7 @@ func otherPlugins() string {
 	// RE2 cannot negate, so: a proper prefix of the name, that ends there or goes
 	// on differently; or the name, going on without a version.
 	var pattern strings.Builder
-	pattern.WriteString("^(?P<this_pod_was_there_before_the_job_and_cannot_be_changed_by_the_kubernetes_plugin>")
+	pattern.WriteString("^(?P<this_pod_was_there_before_the_job_and_cannot_be_changed_by_the_kubernetes_plugin__see_the_annotation_ignore_job_pod_spec>")
 	for _, letter := range contract.KubernetesPlugin {
 		fmt.Fprintf(&pattern, "$|[^%s]|%s(", classEscape(letter), regexp.QuoteMeta(string(letter)))
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/process"
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
@@ -17,19 +19,36 @@ import (
 func (c *container) bootstrap() rundir.Exit {
 	self, err := os.Executable()
 	if err != nil {
-		return rundir.Exit{Status: 1, Reason: fmt.Sprintf("find the agent: %v", err)}
+		return rundir.Exit{Status: 1, Reason: fmt.Sprintf("find the entrypoint: %v", err)}
 	}
 	environment, err := c.environment(os.Environ(), self)
 	if err != nil {
 		return rundir.Exit{Status: 1, Reason: err.Error()}
 	}
-	c.makeHome()
+	environment = c.makeHome(environment, temporaryDefault)
+	environment = c.setUpSSH(environment)
+	users := c.nextUsers()
+	if len(users) > 0 && c.checksOut() {
+		// Files that are open from the start need not be changed later, which Git
+		// would take for a change of the file until it has looked inside.
+		unix.Umask(0)
+	}
 
-	agent := filepath.Join(filepath.Dir(self), filepath.Base(contract.AgentBinaryPath))
+	agent := filepath.Join(c.options.AgentDirectory, filepath.Base(contract.AgentBinaryPath))
 	child, err := process.Start(agent, []string{"kubernetes-bootstrap"}, environment, os.Stdout, os.Stderr)
 	if err != nil {
 		return rundir.Exit{Status: 1, Reason: err.Error()}
 	}
+	exit := c.attend(child)
+	if exit.Status == 0 {
+		c.shareWorkspace(users)
+	}
+
+	return exit
+}
+
+// attend waits for the child's end and passes signals on to it.
+func (c *container) attend(child *process.Child) rundir.Exit {
 	for {
 		select {
 		case sig := <-c.signals:
@@ -50,21 +69,6 @@ func exitOf(status process.Status) rundir.Exit {
 	}
 
 	return exit
-}
-
-// makeHome makes the home directory if there is to be one that is not there.
-// Git and ssh can do without, so that it cannot be made is no reason to fail.
-func (c *container) makeHome() {
-	home := os.Getenv("HOME")
-	if !filepath.IsAbs(home) {
-		return
-	}
-	if _, err := os.Stat(home); err == nil { //nolint:gosec // the container's own environment names it
-		return
-	}
-	if err := rundir.MakeOpen(home); err != nil {
-		c.sayf("HOME: %v", err)
-	}
 }
 
 // finish records how the container ended and returns its exit status.

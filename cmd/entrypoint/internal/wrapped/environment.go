@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/interpose"
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
@@ -48,12 +49,13 @@ func (c *container) environment(own []string, program string) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
+	environment = append(environment, interpose.Keep(own, c.options.OwnVariables)...)
 	ownShell, _ := lookup(own, shellVariable)
-	if shell := c.options.Command.Shell(program, c.options.WorkingDirectory, ownShell); shell != "" {
+	if shell := c.options.Command.Shell(program, c.options.WorkingDirectory, ownShell, c.options.OwnVariables...); shell != "" {
 		environment = set(environment, shellVariable, shell)
 	}
 
-	return trustDirectories(environment), nil
+	return tellGit(environment, c.severalUsers()), nil
 }
 
 // withCommand sets the command: the container's own, or else the taken job's.
@@ -90,29 +92,5 @@ func lookup(environment []string, name string) (string, bool) {
 
 // set returns an environment in which a variable is there once.
 func set(environment []string, name, value string) []string {
-	environment = slices.DeleteFunc(environment, func(variable string) bool { return strings.HasPrefix(variable, name+"=") })
-
-	return append(environment, name+"="+value)
-}
-
-// trustDirectories lets Git work in a checkout that another user owns, as the
-// checkout container's may be: it adds safe.directory=* to what the environment
-// already tells Git.
-func trustDirectories(environment []string) []string {
-	const variable = "GIT_CONFIG_COUNT="
-	count := 0
-	environment = slices.DeleteFunc(environment, func(entry string) bool {
-		value, found := strings.CutPrefix(entry, variable)
-		if number, err := strconv.Atoi(value); found && err == nil && number > 0 {
-			count = number
-		}
-
-		return found
-	})
-
-	return append(environment,
-		fmt.Sprintf("%s%d", variable, count+1),
-		fmt.Sprintf("GIT_CONFIG_KEY_%d=safe.directory", count),
-		fmt.Sprintf("GIT_CONFIG_VALUE_%d=*", count),
-	)
+	return append(unset(environment, name), name+"="+value)
 }

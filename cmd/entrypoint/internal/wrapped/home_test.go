@@ -1,0 +1,59 @@
+//go:build linux
+
+package wrapped
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
+)
+
+func TestTemporaryDirectory(t *testing.T) {
+	writable := t.TempDir()
+	closed := filepath.Join(t.TempDir(), "closed")
+	// A file, which root cannot put anything in either.
+	if err := os.WriteFile(closed, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct {
+		temporary string // where /tmp is
+		given     string // TMPDIR; "" is none
+		want      string // TMPDIR; RUN stands for the shared directory
+	}{
+		"writable":              {writable, "", ""},
+		"not there":             {filepath.Join(writable, "none"), "", "RUN/tmp/1"},
+		"cannot be written to":  {closed, "", "RUN/tmp/1"},
+		"given":                 {closed, writable, writable},
+		"given and not there":   {closed, filepath.Join(writable, "new"), filepath.Join(writable, "new")},
+		"given, and impossible": {writable, "/proc/new", "/proc/new"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			run := t.TempDir()
+			t.Setenv("BUILDKITE_JOB_CONTEXT_DIR", run)
+			directory, err := rundir.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var own []string
+			if tc.given != "" {
+				own = append(own, "TMPDIR="+tc.given)
+			}
+			c := &container{directory: directory, options: Options{ID: 1}, stderr: io.Discard}
+			got, _ := lookup(c.makeHome(own, tc.temporary), "TMPDIR")
+			want := tc.want
+			if want == "RUN/tmp/1" {
+				want = filepath.Join(run, "tmp/1")
+			}
+			if got != want {
+				t.Errorf("TMPDIR is %q, want %q", got, want)
+			}
+			if info, err := os.Stat(want); want != "" && want != "/proc/new" && (err != nil || info.Mode().Perm()&0o700 != 0o700) {
+				t.Errorf("%v, %v: want a directory", info, err)
+			}
+		})
+	}
+}
