@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -32,7 +33,7 @@ func (d *Dispatcher) start(ctx context.Context, job jobpod.Job) {
 		failure := d.dispatch(context.WithoutCancel(ctx), attempt)
 		<-d.creating
 		if failure != nil {
-			d.fail(ctx, attempt, *failure)
+			_ = d.fail(ctx, attempt, *failure)
 		}
 	})
 }
@@ -53,7 +54,11 @@ func (d *Dispatcher) dispatch(ctx context.Context, attempt *attempt) *Failure {
 			return d.settle(ctx, job, pod, standing)
 		}
 	}
-	pod, errs := jobpod.Pod(job, d.settings)
+	template, err := d.template(ctx, job)
+	if err != nil {
+		return d.refused(attempt, err)
+	}
+	pod, errs := jobpod.Pod(job, d.settings, template)
 	if len(errs) > 0 {
 		failure := rejectedByPod(errs)
 		return &failure
@@ -75,6 +80,16 @@ func (d *Dispatcher) dispatch(ctx context.Context, attempt *attempt) *Failure {
 	d.count(outcomeCreated, "")
 	d.log.Info("created pod", d.jobAttributes(job, slog.String("pod", created.Name))...)
 	return nil
+}
+
+// template reads the PodTemplate that the job names; nil if it names none, or
+// none that can be, which is for Pod to say.
+func (d *Dispatcher) template(ctx context.Context, job jobpod.Job) (json.RawMessage, error) {
+	name, errs := jobpod.TemplateName(job)
+	if name == "" || len(errs) > 0 {
+		return nil, nil
+	}
+	return d.Templates.Template(ctx, d.settings.Namespace, name)
 }
 
 // refused decides what the cluster's refusal means for the job.
@@ -157,11 +172,17 @@ func (d *Dispatcher) settleEnded(ctx context.Context, job jobpod.Job, pod *PodRe
 		}
 		return nil
 	}
+	if trouble := pod.Trouble; trouble != nil && trouble.Permanent && !trouble.Platform {
+		// Another pod would end the same way.
+		details, _ := d.detailsOf(ctx, pod)
+		failure := trouble.failure(details)
+		return &failure
+	}
 	ended := d.holds.ended(job.UUID)
 	d.log.Warn("pod ended without running its job", d.jobAttributes(job,
 		slog.String("pod", pod.Name), slog.Int("agent_status", int(pod.AgentExit)), slog.Int("attempts", ended))...)
 	if ended >= maxEnded {
-		failure := neverRan(ended, pod.AgentExit)
+		failure := neverRan(ended, pod)
 		return &failure
 	}
 	d.remove(ctx, pod, CauseEndedWithoutARun, false)

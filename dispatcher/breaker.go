@@ -51,6 +51,13 @@ func (b *breaker) trip(begun time.Time) {
 	b.until = b.tripped.Add(backoff(b.failures))
 }
 
+// trippedBefore reports whether the last fault was noted before this time.
+func (b *breaker) trippedBefore(when time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tripped.Before(when)
+}
+
 // reset ends the stop, and reports whether there was one.
 func (b *breaker) reset() bool {
 	b.mu.Lock()

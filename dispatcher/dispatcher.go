@@ -44,6 +44,8 @@ type Limits struct {
 	PollInterval time.Duration
 	// JobTTL is how long a finished pod is kept.
 	JobTTL time.Duration
+	// Patience is how long pods may be in trouble.
+	Patience Patience
 }
 
 // Parts are what a Dispatcher is put together from.
@@ -54,6 +56,8 @@ type Parts struct {
 	Submitter Submitter
 	Reader    PodReader
 	Deleter   PodDeleter
+	Templates TemplateReader
+	Details   PodDetails
 	Pods      Pods
 }
 
@@ -69,7 +73,10 @@ type Dispatcher struct {
 	beat func()
 
 	holds    *holds
+	// breaker is about the creation of pods, starts about their start.
 	breaker  breaker
+	starts   breaker
+	surges   surges
 	creating chan struct{}
 	failing  chan struct{}
 
@@ -180,7 +187,11 @@ func (d *Dispatcher) room() int {
 	if d.limits.MaxInFlight > 0 {
 		limit = d.limits.MaxInFlight
 	}
-	return d.breaker.allowance(min(limit-inFlight, maxInHand-inHand), inHand)
+	room := d.breaker.allowance(min(limit-inFlight, maxInHand-inHand), inHand)
+	if !d.starts.probing() {
+		return room
+	}
+	return d.starts.allowance(room, inHand+d.countProbes())
 }
 
 func (d *Dispatcher) countInHand() int {
@@ -189,6 +200,18 @@ func (d *Dispatcher) countInHand() int {
 	count := 0
 	for _, attempt := range d.inHand {
 		if !attempt.fails {
+			count++
+		}
+	}
+	return count
+}
+
+// countProbes counts own pods that were created to see whether pods start again,
+// and of which it is not known yet.
+func (d *Dispatcher) countProbes() int {
+	count := 0
+	for _, pod := range d.Pods.Own() {
+		if !pod.Started && !pod.Finished && d.starts.trippedBefore(pod.CreationTimestamp.Time) {
 			count++
 		}
 	}

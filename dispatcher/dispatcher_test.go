@@ -2,14 +2,17 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
@@ -145,6 +148,34 @@ func TestPatienceEnds(t *testing.T) {
 		pass(time.Minute)
 		if w.failed[uuid].Cause != CauseServiceAccount {
 			t.Errorf("failed with %+v", w.failed[uuid])
+		}
+	})
+}
+
+// A job waits for its PodTemplate, and fails by its name if it does not come.
+func TestPodTemplate(t *testing.T) {
+	w := newWorld()
+	early, wrong := w.schedule(1, 0), w.schedule(2, 0)
+	for uuid, template := range map[string]string{early: "base", wrong: "bsae"} {
+		job := w.jobs[uuid]
+		job.Env = withPlugin(`{"podTemplate":"` + template + `"}`).Env
+		w.jobs[uuid] = job
+	}
+	simulate(t, w, Limits{}, func(t *testing.T, _ *Dispatcher) {
+		pass(30 * time.Second)
+		if len(w.failed)+w.creations != 0 {
+			t.Fatalf("failed %v, created %d pods, without the templates", w.failed, w.creations)
+		}
+		w.change(func() { w.templates["base"] = json.RawMessage(`{"containers":[{"name":"build","image":"lent"}]}`) })
+		pass(2 * time.Minute)
+		if w.pods[jobpod.PodName(early)] == nil {
+			t.Fatal("the job whose template came has no pod")
+		}
+		if containers, _, _ := unstructured.NestedSlice(w.submitted.Object, "spec", "containers"); len(containers) != 1 || containers[0].(map[string]any)["image"] != "lent" {
+			t.Errorf("its containers are %v", containers)
+		}
+		if failure := w.failed[wrong]; failure.Cause != CausePodTemplate || !strings.Contains(failure.Advice, "bsae") {
+			t.Errorf("the other job failed with %+v", failure)
 		}
 	})
 }

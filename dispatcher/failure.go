@@ -17,7 +17,40 @@ const (
 	ExitRejected = 193
 	// ExitNeverRan: pods of the job ended several times without running it.
 	ExitNeverRan = 194
+	// ExitImage: an image could not be pulled.
+	ExitImage = 195
+	// ExitContainer: a container could not be set up or started.
+	ExitContainer = 196
+	// ExitBefore: an init container or a sidecar failed, before the job.
+	ExitBefore = 197
+	// ExitPending: the pod's containers did not start in time.
+	ExitPending = 198
+	// ExitNode: the node ended the pod before the job began. Retrying helps.
+	ExitNode = 199
+	// ExitDeadline: the pod got too old before the job began.
+	ExitDeadline = 200
 )
+
+// exitStatuses are those of troubles with a pod, by cause.
+var exitStatuses = map[string]int{
+	CauseImageName:       ExitImage,
+	CauseImageMissing:    ExitImage,
+	CauseImageForbidden:  ExitImage,
+	CauseImageLimit:      ExitImage,
+	CauseImagePull:       ExitImage,
+	CauseContainerConfig: ExitContainer,
+	CauseContainerCreate: ExitContainer,
+	CauseInitFailed:      ExitBefore,
+	CauseServiceFailed:   ExitBefore,
+	CauseUnschedulable:   ExitPending,
+	CausePending:         ExitPending,
+	CauseEvicted:         ExitNode,
+	CausePreempted:       ExitNode,
+	CauseNodeLost:        ExitNode,
+	CauseNodeShutdown:    ExitNode,
+	CauseNodeRefused:     ExitNode,
+	CauseDeadline:        ExitDeadline,
+}
 
 // StackErrorReason is the signal reason of every job that the dispatcher
 // fails.
@@ -71,14 +104,30 @@ func rejectedByCluster(verdict Verdict, err error) Failure {
 	return Failure{ExitStatus: ExitRejected, Cause: verdict.Cause, Advice: verdict.Advice, Original: innermost(err).Error()}
 }
 
-// neverRan is the failure of a job whose pods ended without running it.
-func neverRan(attempts int, agentStatus int32) Failure {
+// neverRan is the failure of a job whose pods ended without running it. A last
+// pod that came into trouble says why.
+func neverRan(attempts int, last *PodRecord) Failure {
+	if last.Trouble != nil {
+		failure := last.Trouble.failure("")
+		failure.Advice += fmt.Sprintf(" (It was the last of %d pods of this job.)", attempts)
+		return failure
+	}
 	return Failure{
 		ExitStatus: ExitNeverRan,
 		Cause:      CauseEndedWithoutARun,
 		Advice: fmt.Sprintf("Ask the cluster's operators: %d pods of this job ended before an agent took it. "+
-			"The last agent's exit status was %d. A wrong or expired agent token, or one of another cluster, does this.", attempts, agentStatus),
+			"The last agent's exit status was %d. A wrong or expired agent token, or one of another cluster, does this.", attempts, last.AgentExit),
 	}
+}
+
+// failure is that of a job whose pod cannot run it. The details are
+// what else the cluster has to say: events, the end of a log.
+func (t *Trouble) failure(details string) Failure {
+	original := t.Message
+	if details != "" {
+		original = strings.TrimSpace(original + "\n\n" + details)
+	}
+	return Failure{ExitStatus: exitStatuses[t.Cause], Cause: t.Cause, Advice: t.advice(), Original: original}
 }
 
 // innermost returns the server's own error, without what our code put before.

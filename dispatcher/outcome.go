@@ -18,8 +18,9 @@ const (
 	tokenlessRest = 10 * time.Minute
 )
 
-// fail ends the job with the reason. The job takes no capacity meanwhile.
-func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure) {
+// fail ends the job with the reason. The job takes no capacity meanwhile. The
+// error is the Failer's; all that follows from it but for the job's pod is done.
+func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure) error {
 	d.mu.Lock()
 	attempt.fails = true
 	d.mu.Unlock()
@@ -27,10 +28,11 @@ func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure
 	case d.failing <- struct{}{}:
 		defer func() { <-d.failing }()
 	case <-ctx.Done():
-		return
+		return ctx.Err()
 	}
 	job := attempt.job
-	switch err := d.Failer.Fail(context.WithoutCancel(ctx), job, failure); {
+	err := d.Failer.Fail(context.WithoutCancel(ctx), job, failure)
+	switch {
 	case err == nil:
 		d.holds.rest(job.UUID, failure.Cause, reportedRest)
 		d.count(outcomeFailed, failure.Cause)
@@ -47,6 +49,7 @@ func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure
 	default:
 		d.hold(job, CauseFailureUnreported, err, false)
 	}
+	return err
 }
 
 // hold makes the job wait, and returns for how long it has been held for this

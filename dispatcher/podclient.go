@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -34,6 +35,13 @@ type PodDeleter interface {
 	Delete(ctx context.Context, pod *PodRecord, unchanged bool) error
 }
 
+// TemplateReader reads PodTemplates.
+type TemplateReader interface {
+	// Template returns the pod spec of a PodTemplate as JSON, with the fields
+	// that this program's Kubernetes library does not know.
+	Template(ctx context.Context, namespace, name string) (json.RawMessage, error)
+}
+
 // PodClient is the API server as the dispatcher uses it.
 type PodClient struct {
 	client kubernetes.Interface
@@ -43,6 +51,8 @@ var (
 	_ Submitter  = (*PodClient)(nil)
 	_ PodReader  = (*PodClient)(nil)
 	_ PodDeleter = (*PodClient)(nil)
+
+	_ TemplateReader = (*PodClient)(nil)
 )
 
 // NewPodClient makes a client for pods.
@@ -97,4 +107,32 @@ func (c *PodClient) Delete(ctx context.Context, pod *PodRecord, unchanged bool) 
 		return fmt.Errorf("delete pod %s: %w", pod.Name, err)
 	}
 	return nil
+}
+
+// Template asks for JSON, because the protobuf form cannot hold unknown fields.
+func (c *PodClient) Template(ctx context.Context, namespace, name string) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	answer, err := c.client.CoreV1().RESTClient().Get().
+		Namespace(namespace).
+		Resource("podtemplates").
+		Name(name).
+		SetHeader("Accept", "application/json").
+		Do(ctx).
+		Raw()
+	if err != nil {
+		return nil, fmt.Errorf("read PodTemplate %s: %w", name, err)
+	}
+	var object struct {
+		Template struct {
+			Spec json.RawMessage `json:"spec"`
+		} `json:"template"`
+	}
+	if err := json.Unmarshal(answer, &object); err != nil {
+		return nil, fmt.Errorf("read PodTemplate %s: %w", name, err)
+	}
+	if object.Template.Spec == nil {
+		return json.RawMessage("{}"), nil
+	}
+	return object.Template.Spec, nil
 }

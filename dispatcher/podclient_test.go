@@ -22,11 +22,13 @@ type apiServer struct {
 	answer       string
 	path, query  string
 	method, body string
+	accept       string
 }
 
 func (s *apiServer) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	body, _ := io.ReadAll(request.Body)
 	s.path, s.query, s.method, s.body = request.URL.Path, request.URL.RawQuery, request.Method, string(body)
+	s.accept = request.Header.Get("Accept")
 	writer.Header().Set("Content-Type", "application/json")
 	writer.WriteHeader(s.status)
 	_, _ = io.WriteString(writer, s.answer)
@@ -48,7 +50,7 @@ func podClientFor(t *testing.T, server *apiServer) *PodClient {
 func TestSubmitSendsThePodAsItIs(t *testing.T) {
 	server := &apiServer{status: 201, answer: `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"jobs","uid":"u",
 		"annotations":{"buildkite.com/injected":"{}"}},"spec":{"future":1,"containers":[]}}`}
-	pod, errs := jobpod.Pod(withPlugin(`{"podSpec":{"containers":[{"image":"a","future":{"deep":1.50}}]}}`), jobpod.PodSettings{Namespace: "jobs"})
+	pod, errs := jobpod.Pod(withPlugin(`{"podSpec":{"containers":[{"image":"a","future":{"deep":1.50}}]}}`), jobpod.PodSettings{Namespace: "jobs"}, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs.ToAggregate())
 	}
@@ -69,7 +71,7 @@ func TestSubmitSendsThePodAsItIs(t *testing.T) {
 
 func TestSubmitKeepsTheServersAnswer(t *testing.T) {
 	server := &apiServer{status: 409, answer: `{"kind":"Status","apiVersion":"v1","code":409,"reason":"AlreadyExists","message":"pods \"p\" already exists"}`}
-	pod, _ := jobpod.Pod(jobpod.Job{UUID: goldenUUID}, jobpod.PodSettings{Namespace: "jobs"})
+	pod, _ := jobpod.Pod(jobpod.Job{UUID: goldenUUID}, jobpod.PodSettings{Namespace: "jobs"}, nil)
 	_, err := podClientFor(t, server).Submit(t.Context(), pod)
 	if !apierrors.IsAlreadyExists(err) {
 		t.Errorf("got %v", err)
@@ -103,5 +105,16 @@ func TestReadMissingPod(t *testing.T) {
 	server := &apiServer{status: 404, answer: string(status)}
 	if _, err := podClientFor(t, server).Read(t.Context(), "jobs", "p"); !apierrors.IsNotFound(err) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTemplateKeepsUnknownFields(t *testing.T) {
+	server := &apiServer{status: 200, answer: `{"kind":"PodTemplate","apiVersion":"v1","metadata":{"name":"base"},"template":{"metadata":{},"spec":{"future":1.50}}}`}
+	template, err := podClientFor(t, server).Template(t.Context(), "jobs", "base")
+	if err != nil || string(template) != `{"future":1.50}` {
+		t.Errorf("got %s, %v", template, err)
+	}
+	if server.path != "/api/v1/namespaces/jobs/podtemplates/base" || server.accept != "application/json" {
+		t.Errorf("asked for %s as %s", server.path, server.accept)
 	}
 }

@@ -66,7 +66,9 @@ func (r *reaper) sweep(ctx context.Context) {
 			if age > gatedPatience {
 				r.dispatcher.remove(ctx, pod, reasonGated, true)
 			}
-		case !pod.Started && age > unstartedTooNew:
+		case pod.Started:
+			r.dispatcher.podStarted(pod)
+		case !r.withTrouble(ctx, pod) && age > unstartedTooNew:
 			unstarted = append(unstarted, pod)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -34,6 +35,19 @@ type PodRecord struct {
 	AgentExit int32
 	// FinishedAt is when the agent or the pod ended.
 	FinishedAt time.Time
+	// Trouble is what keeps the pod from running its job, or nil.
+	Trouble *Trouble
+	// JobURL and ResourceClass are the job's, for logs and for its failure.
+	JobURL, ResourceClass string
+}
+
+// Job returns what the pod tells of its job: enough to fail it.
+func (r *PodRecord) Job() jobpod.Job {
+	job := jobpod.Job{UUID: r.JobUUID(), URL: r.JobURL}
+	if r.ResourceClass != "" {
+		job.Rules = []string{jobpod.ResourceClassKey + "=" + r.ResourceClass}
+	}
+	return job
 }
 
 // JobUUID returns the UUID of the pod's job, or "".
@@ -61,6 +75,10 @@ func NewPodRecord(pod *corev1.Pod) *PodRecord {
 		Gated:    slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool { return gate.Name == contract.Gate }),
 		Injected: pod.Annotations[contract.InjectedAnnotation] != "",
 		Started:  hasStarted(pod),
+		Trouble:  troubleOf(pod),
+
+		JobURL:        pod.Annotations[contract.JobURLAnnotation],
+		ResourceClass: pod.Annotations[contract.ResourceClassAnnotation],
 	}
 	for _, name := range []string{contract.JobUUIDLabel, contract.ControllerIDLabel} {
 		if value, set := pod.Labels[name]; set {

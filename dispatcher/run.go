@@ -96,7 +96,7 @@ func (r *runner) dispatch(ctx context.Context, pods *PodCache) {
 	client := NewPodClient(r.config.Cluster)
 	parts := Parts{
 		Source: r.config.Source, States: r.config.States, Failer: r.config.Failer,
-		Submitter: client, Reader: client, Deleter: client, Pods: pods,
+		Submitter: client, Reader: client, Deleter: client, Templates: client, Details: client, Pods: pods,
 	}
 	dispatcher := newDispatcher(parts, r.config.Pods, r.config.Limits, r.config.Log, r.metrics, r.problems)
 	dispatcher.beat = func() { r.health.beat.Store(time.Now().UnixNano()) }

@@ -40,6 +40,7 @@ const (
 	CausePriorityClass     = "priority-class"
 	CauseRuntimeClass      = "runtime-class"
 	CauseServiceAccount    = "service-account"
+	CausePodTemplate       = "pod-template"
 	CausePolicy            = "policy"
 	CauseMutator           = "mutator"
 	CauseMutatorMissing    = "mutator-missing"
@@ -57,8 +58,9 @@ const (
 
 const (
 	// serviceAccountPatience covers a ServiceAccount that is applied together
-	// with the pipeline that uses it.
+	// with the pipeline that uses it, templatePatience a PodTemplate.
 	serviceAccountPatience = time.Minute
+	templatePatience       = time.Minute
 	// unknownPatience covers refusals that this program does not know: an
 	// administrator has time to mend a policy before jobs fail.
 	unknownPatience = 10 * time.Minute
@@ -155,6 +157,12 @@ func classifyCode(answer metav1.Status) Verdict {
 	case http.StatusForbidden:
 		return classifyForbidden(answer.Message)
 	case http.StatusNotFound:
+		if answer.Details != nil && answer.Details.Kind == "podtemplates" {
+			return Verdict{
+				Class: Hold, Cause: CausePodTemplate, Patience: templatePatience,
+				Advice: "Correct plugins.kubernetes.podTemplate, or have the template created: the namespace has no PodTemplate " + answer.Details.Name + ".",
+			}
+		}
 		return Verdict{Class: Hold, Cause: CauseNamespace, Platform: true}
 	case http.StatusUnauthorized:
 		return Verdict{Class: Hold, Cause: CausePermission, Platform: true}

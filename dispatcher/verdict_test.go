@@ -69,7 +69,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestFailureLog(t *testing.T) {
-	_, errs := jobpod.Pod(withPlugin(`{"podSpec":{"restartPolicy":"Always"}}`), jobpod.PodSettings{})
+	_, errs := jobpod.Pod(withPlugin(`{"podSpec":{"restartPolicy":"Always"}}`), jobpod.PodSettings{}, nil)
 	log := rejectedByPod(errs).Log()
 	want := "+++ This job could not be run on Kubernetes\n" +
 		"Correct plugins.kubernetes.podSpec.restartPolicy: Invalid value: a job runs once, so only Never is possible; remove the field and use the step's retry instead\n" +

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -42,19 +43,28 @@ type world struct {
 	bypassed bool
 	// refusals are answers to the creation of single jobs' pods.
 	refusals map[string]error
+	// templates are the PodTemplates' pod specs by name.
+	templates map[string]json.RawMessage
+	// events are the pods' by name.
+	events map[string]PodEvents
+	// troubles are those of pods to come, by job.
+	troubles map[string]*Trouble
 	// listing and failing are errors of Buildkite's.
 	listing, failing error
 	// slow delays each creation.
 	slow time.Duration
 
 	polls, creations, most int
-	uids                   int
+	// submitted is the pod sent last.
+	submitted *unstructured.Unstructured
+	uids      int
 }
 
 func newWorld() *world {
 	return &world{
 		states: map[string]JobState{}, jobs: map[string]jobpod.Job{}, pods: map[string]*PodRecord{},
 		failed: map[string]Failure{}, refusals: map[string]error{},
+		templates: map[string]json.RawMessage{}, events: map[string]PodEvents{}, troubles: map[string]*Trouble{},
 	}
 }
 
@@ -65,6 +75,9 @@ var (
 	_ Submitter = (*world)(nil)
 	_ PodReader = (*world)(nil)
 	_ Pods      = (*world)(nil)
+
+	_ TemplateReader = (*world)(nil)
+	_ PodDetails     = (*world)(nil)
 )
 
 // schedule adds a job and returns its UUID.
@@ -125,6 +138,7 @@ func (w *world) Submit(_ context.Context, pod *unstructured.Unstructured) (*PodR
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.creations++
+	w.submitted = pod
 	if w.pods[pod.GetName()] != nil {
 		return nil, apierrors.NewAlreadyExists(podResource, pod.GetName())
 	}
@@ -141,6 +155,11 @@ func (w *world) Submit(_ context.Context, pod *unstructured.Unstructured) (*PodR
 			UID: types.UID(fmt.Sprint(w.uids)), CreationTimestamp: metav1.Now(),
 		},
 		Gated: w.bypassed, Injected: !w.bypassed,
+	}
+	if trouble := w.troubles[record.JobUUID()]; trouble != nil {
+		copied := *trouble
+		copied.Since = time.Now()
+		record.Trouble = &copied
 	}
 	w.pods[record.Name] = record
 	w.most = max(w.most, w.inFlight())
@@ -207,6 +226,26 @@ func (w *world) inFlight() int {
 	return count
 }
 
+// Template returns a template, or that there is none.
+func (w *world) Template(_ context.Context, _, name string) (json.RawMessage, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if template, exists := w.templates[name]; exists {
+		return template, nil
+	}
+	return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "podtemplates"}, name)
+}
+
+func (w *world) Events(_ context.Context, pod *PodRecord) (PodEvents, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events[pod.Name], nil
+}
+
+func (w *world) LogTail(_ context.Context, _ *PodRecord, container string) (string, error) {
+	return "the last line of " + container, nil
+}
+
 func (w *world) Created(*PodRecord) {}
 
 // end ends a job's pod with the agent's status, and the job if it ran.
@@ -241,11 +280,12 @@ func (w *world) change(how func()) {
 // dispatcherIn makes a dispatcher of this world.
 func dispatcherIn(w *world, limits Limits) *Dispatcher {
 	limits.Concurrency = max(limits.Concurrency, 4)
+	limits.Patience = DefaultPatience
 	if limits.PollInterval == 0 {
 		limits.PollInterval = time.Second
 	}
 	log := slog.New(slog.DiscardHandler)
-	parts := Parts{Source: w, States: w, Failer: w, Submitter: w, Reader: w, Deleter: w, Pods: w}
+	parts := Parts{Source: w, States: w, Failer: w, Submitter: w, Reader: w, Deleter: w, Templates: w, Details: w, Pods: w}
 	settings := jobpod.PodSettings{Namespace: "jobs", ControllerID: testController, Tags: jobpod.Tags{{Key: jobpod.QueueKey, Value: "kubernetes"}}}
 	return newDispatcher(parts, settings, limits, log, newMetrics(prometheus.NewRegistry()), newProblems(log))
 }

@@ -51,9 +51,12 @@ func configure(o options, log *slog.Logger) (dispatcher.Config, error) {
 		Cluster: client,
 		Pods: jobpod.PodSettings{
 			Namespace: o.namespace, ControllerID: o.controllerID, Tags: tags,
-			AgentImage: o.image, AgentTokenSecret: o.agentTokenSecret,
+			AgentImage: o.image, AgentTokenSecret: o.agentTokenSecret, ProhibitPlugin: o.prohibitPlugin,
 		},
-		Limits: dispatcher.Limits{MaxInFlight: o.maxInFlight, Concurrency: o.concurrency, PollInterval: o.pollInterval, JobTTL: o.jobTTL},
+		Limits: dispatcher.Limits{
+			MaxInFlight: o.maxInFlight, Concurrency: o.concurrency, PollInterval: o.pollInterval, JobTTL: o.jobTTL,
+			Patience: dispatcher.Patience{Permanent: o.permanentTrouble, Pending: o.pendingTimeout, Pulling: o.pullingTimeout},
+		},
 		Log:    log,
 	}
 	if o.httpAddress != "none" {

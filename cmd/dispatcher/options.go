@@ -37,6 +37,10 @@ type options struct {
 	config           string
 	debug            bool
 	version          bool
+	prohibitPlugin   bool
+	permanentTrouble time.Duration
+	pendingTimeout   time.Duration
+	pullingTimeout   time.Duration
 
 	// layers says where each option was set; options left alone are absent.
 	layers map[string]layer
@@ -113,8 +117,12 @@ func agentOptions() []option {
 func kubernetesOptions() []option {
 	return []option{
 		{name: "namespace", kind: "name", usage: "namespace of the jobs' pods", standard: "default", set: text(func(o *options) *string { return &o.namespace })},
+		{name: "prohibit-kubernetes-plugin", usage: "fail jobs that have the kubernetes plugin, saying so", set: toggle(func(o *options) *bool { return &o.prohibitPlugin })},
 		{name: "max-in-flight", kind: "count", usage: "most pods whose job has not ended; 0 is no limit", standard: "25", set: count(func(o *options) *int { return &o.maxInFlight })},
 		{name: "job-ttl", kind: "duration", usage: "how long to keep a finished pod", standard: "10m", set: duration(func(o *options) *time.Duration { return &o.jobTTL })},
+		{name: "pod-pending-timeout", kind: "duration", usage: "how long a pod may wait for a node, an image or a volume before its job fails", standard: "15m", set: duration(func(o *options) *time.Duration { return &o.pendingTimeout })},
+		{name: "pod-pulling-timeout", kind: "duration", usage: "the same while its images are being pulled without an error", standard: "1h", set: duration(func(o *options) *time.Duration { return &o.pullingTimeout })},
+		{name: "image-pull-backoff-grace-period", kind: "duration", usage: "how long a pod may have an image, Secret or ConfigMap that does not exist, or that it may not have, before its job fails", standard: "30s", set: duration(func(o *options) *time.Duration { return &o.permanentTrouble })},
 		{name: "job-creation-concurrency", kind: "count", usage: "most pods to create at the same time", standard: "25", set: count(func(o *options) *int { return &o.concurrency })},
 		{name: "controller-id", kind: "id", usage: "label value of this dispatcher's pods, unique in the namespace; without it, made of organization, cluster and queue", set: text(func(o *options) *string { return &o.controllerID })},
 		{name: "kubeconfig", kind: "path", usage: "kubeconfig file; without it and --context, the cluster that the program runs in", set: text(func(o *options) *string { return &o.kubeconfig })},

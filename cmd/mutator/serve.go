@@ -35,7 +35,7 @@ func newServeFlags(stdout io.Writer) (*pflag.FlagSet, *serveFlags) {
 	set.IntVar(&flags.options.Port, "port", 9443, "port of the admission webhook, at "+webhook.Path)
 	set.IntVar(&flags.options.HealthPort, "health-port", 8081, "port of /healthz, /readyz and /metrics")
 	set.DurationVar(&flags.options.DrainDelay, "drain-delay", 10*time.Second, "how long to go on serving after SIGTERM")
-	set.IntVar(&flags.options.MaxInFlight, "max-in-flight", 64, "most reviews under way at once")
+	set.IntVar(&flags.options.MaxInFlight, "max-in-flight", webhook.DefaultMaxInFlight, "most reviews under way at once; others wait")
 	set.StringVar(&flags.logFormat, "log-format", "json", "json or text")
 	set.BoolVar(&flags.debug, "debug", false, "log every review")
 	set.Usage = func() {

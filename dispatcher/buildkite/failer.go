@@ -47,7 +47,7 @@ func (f *Failer) Fail(ctx context.Context, job jobpod.Job, failure dispatcher.Fa
 	}
 	ctx, cancel := context.WithTimeout(ctx, failTimeout)
 	defer cancel()
-	agent, err := core.NewController(ctx, token, "agent-stack-k8s-"+job.UUID, f.tags(), core.WithEndpoint(f.endpoint()))
+	agent, err := core.NewController(ctx, token, "agent-stack-k8s-"+job.UUID, f.tags(job), core.WithEndpoint(f.endpoint()))
 	if err != nil {
 		return fmt.Errorf("register an agent to fail job %s: %w", job.UUID, err)
 	}
@@ -111,9 +111,10 @@ func (f *Failer) endpoint() string {
 	return f.Endpoint
 }
 
-func (f *Failer) tags() []string {
-	tags := make([]string, len(f.Tags))
-	for i, tag := range f.Tags {
+func (f *Failer) tags(job jobpod.Job) []string {
+	all := f.Tags.ForJob(job.Rules)
+	tags := make([]string, len(all))
+	for i, tag := range all {
 		tags[i] = tag.String()
 	}
 	return tags

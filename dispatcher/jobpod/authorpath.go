@@ -11,6 +11,8 @@ import (
 // wrote them. The first prefix that fits is used.
 var authorPlaces = []struct{ pod, author string }{
 	{pod: "metadata.annotations[" + contract.PluginAnnotation + "]", author: pluginPath.String()},
+	{pod: "metadata.annotations[" + contract.ImageAnnotation + "]", author: "image"},
+	{pod: "metadata.annotations[" + contract.ResourceClassAnnotation + "]", author: "agents." + ResourceClassKey},
 	{pod: "metadata.labels", author: metadataPath.Child("labels").String()},
 	{pod: "metadata.annotations", author: metadataPath.Child("annotations").String()},
 	{pod: "spec", author: podSpecPath.String()},

@@ -19,6 +19,9 @@ import (
 // pod is; a pipeline must not be able to write them.
 const reservedDomain = "buildkite.com"
 
+// imageVariable holds the step's `image:`.
+const imageVariable = "BUILDKITE_IMAGE"
+
 // Autoscalers move pods by ending them, which would end the job.
 const (
 	safeToEvictAnnotation  = "cluster-autoscaler.kubernetes.io/safe-to-evict"
@@ -34,6 +37,8 @@ type metadata struct {
 // wins.
 func podMetadata(job Job, settings PodSettings, plugin kubernetesPlugin, jobContainers []string) (metadata, field.ErrorList) {
 	result, errs := authorMetadata(plugin.metadata)
+	// The agent acquires the job only if it has all tags that the job asks for.
+	settings.Tags = settings.Tags.ForJob(job.Rules)
 	for _, name := range []string{safeToEvictAnnotation, doNotDisruptAnnotation} {
 		if _, set := result.annotations[name]; !set {
 			result.annotations[name] = strconv.FormatBool(name == doNotDisruptAnnotation)
@@ -42,6 +47,8 @@ func podMetadata(job Job, settings PodSettings, plugin kubernetesPlugin, jobCont
 	maps.Copy(result.labels, ownLabels(job, settings))
 	maps.Copy(result.annotations, jobAnnotations(job))
 	maps.Copy(result.annotations, agentAnnotations(settings, plugin, jobContainers))
+	setUnlessEmpty(result.annotations, contract.ImageAnnotation, job.Lookup(imageVariable))
+	setUnlessEmpty(result.annotations, contract.ResourceClassAnnotation, resourceClass(job.Rules))
 	return result, errs
 }
 
@@ -54,7 +61,7 @@ func authorMetadata(raw json.RawMessage) (metadata, field.ErrorList) {
 		return result, field.ErrorList{invalid(metadataPath, "want an object with labels and annotations")}
 	}
 	var errs field.ErrorList
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
+	for _, name := range sortedKeys(fields) {
 		path := metadataPath.Child(name)
 		switch name {
 		case "labels":
@@ -69,6 +76,10 @@ func authorMetadata(raw json.RawMessage) (metadata, field.ErrorList) {
 		}
 	}
 	return result, errs
+}
+
+func sortedKeys(object map[string]any) []string {
+	return slices.Sorted(maps.Keys(object))
 }
 
 func labelProblems(key, value string) []string {
@@ -89,7 +100,7 @@ func readStrings(value any, target map[string]string, path *field.Path, problems
 		return field.ErrorList{invalid(path, "want an object of strings")}
 	}
 	var errs field.ErrorList
-	for _, key := range slices.Sorted(maps.Keys(object)) {
+	for _, key := range sortedKeys(object) {
 		text, isString := object[key].(string)
 		found := problems(key, text)
 		switch {

@@ -27,13 +27,18 @@ var (
 	pluginPath   = pluginsPath.Child(shortPluginName)
 	podSpecPath  = pluginPath.Child("podSpec")
 	metadataPath = pluginPath.Child("metadata")
+
+	podTemplatePath = pluginPath.Child("podTemplate")
 )
 
 // kubernetesPlugin is the configuration of a job's kubernetes plugin, in the
 // author's own bytes. The zero value is a job without the plugin.
 type kubernetesPlugin struct {
-	podSpec  json.RawMessage
-	metadata json.RawMessage
+	podSpec     json.RawMessage
+	podTemplate json.RawMessage
+	metadata    json.RawMessage
+	// present tells a job with the plugin from one without.
+	present bool
 	// others are the fields that the mutator reads.
 	others map[string]json.RawMessage
 }
@@ -101,7 +106,11 @@ func parsePlugin(config json.RawMessage) (kubernetesPlugin, field.ErrorList) {
 	if err := json.Unmarshal(orNull(config), &fields); err != nil {
 		return kubernetesPlugin{}, field.ErrorList{invalid(pluginPath, "want an object with fields such as podSpec")}
 	}
-	plugin := kubernetesPlugin{podSpec: take(fields, "podSpec"), metadata: take(fields, "metadata"), others: fields}
+	plugin := kubernetesPlugin{
+		present: true,
+		podSpec: take(fields, "podSpec"), podTemplate: take(fields, "podTemplate"), metadata: take(fields, "metadata"),
+		others: fields,
+	}
 	if size := len(plugin.podSpec); size > maxPodSpecBytes {
 		return kubernetesPlugin{}, field.ErrorList{invalid(podSpecPath, "%d bytes; at most %d fit into a pod", size, maxPodSpecBytes)}
 	}

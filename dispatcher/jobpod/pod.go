@@ -1,6 +1,7 @@
 package jobpod
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 
@@ -23,6 +24,8 @@ type PodSettings struct {
 	// AgentImage and AgentTokenSecret override the mutator's configuration
 	// unless empty.
 	AgentImage, AgentTokenSecret string
+	// ProhibitPlugin refuses jobs that have the kubernetes plugin.
+	ProhibitPlugin bool
 }
 
 // PodName returns the name of a job's pod. It follows from the job's UUID, so
@@ -33,11 +36,13 @@ func PodName(uuid string) string {
 
 // Pod makes the pod of a job: the author's podSpec with our labels,
 // annotations and gate, for the mutator to turn into a job runner. It is a
-// pure function of its arguments and leaves them alone.
+// pure function of its arguments and leaves them alone. The template is the JSON
+// of the pod spec in the PodTemplate that TemplateName names, nil if the job
+// names none or there is none of this name.
 //
 // The errors are the pipeline author's mistakes. Their paths say where in the
 // step's YAML they are, such as plugins.kubernetes.podSpec.containers[0].name.
-func Pod(job Job, settings PodSettings) (*unstructured.Unstructured, field.ErrorList) {
+func Pod(job Job, settings PodSettings, template json.RawMessage) (*unstructured.Unstructured, field.ErrorList) {
 	if problems := validation.IsDNS1123Label(PodName(job.UUID)); job.UUID == "" || len(problems) > 0 {
 		return nil, field.ErrorList{field.Invalid(field.NewPath("uuid"), job.UUID, fmt.Sprintf("not a job's UUID: %v", problems))}
 	}
@@ -45,7 +50,14 @@ func Pod(job Job, settings PodSettings) (*unstructured.Unstructured, field.Error
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	spec, jobContainers, errs := podSpec(plugin, job.Lookup(imageVariable))
+	if plugin.present && settings.ProhibitPlugin {
+		return nil, field.ErrorList{field.Forbidden(pluginPath,
+			"the owners of this queue do not allow the plugin; remove it, and ask them if the job cannot do without")}
+	}
+	if errs := checkTemplate(job, settings, template); len(errs) > 0 {
+		return nil, errs
+	}
+	spec, jobContainers, errs := podSpec(plugin, template)
 	metadata, metadataErrs := podMetadata(job, settings, plugin, jobContainers)
 	errs = append(errs, metadataErrs...)
 	if len(errs) > 0 {
@@ -62,6 +74,17 @@ func Pod(job Job, settings PodSettings) (*unstructured.Unstructured, field.Error
 	pod.SetLabels(metadata.labels)
 	pod.SetAnnotations(metadata.annotations)
 	return pod, nil
+}
+
+// checkTemplate refuses a template's name that is none, and a template that is
+// not there.
+func checkTemplate(job Job, settings PodSettings, template json.RawMessage) field.ErrorList {
+	name, errs := TemplateName(job)
+	if len(errs) > 0 || name == "" || template != nil {
+		return errs
+	}
+	return field.ErrorList{field.Invalid(podTemplatePath, name,
+		"namespace "+settings.Namespace+" has no PodTemplate of this name; correct it, or have the template created")}
 }
 
 // withoutPassword returns a repository's address without the credentials that

@@ -28,6 +28,10 @@ type goldenCase struct {
 	Tags     string            `json:"tags,omitempty"`
 	Image    string            `json:"image,omitempty"`
 	Secret   string            `json:"secret,omitempty"`
+	Rules    []string          `json:"rules,omitempty"`
+	Prohibit bool              `json:"prohibit,omitempty"`
+	// Template is the pod spec of the PodTemplate that exists.
+	Template json.RawMessage `json:"template,omitempty"`
 }
 
 // goldenResult is the second document: what Pod made of it.
@@ -80,16 +84,16 @@ func podOf(t *testing.T, golden goldenCase) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	job := Job{UUID: goldenUUID, URL: "https://buildkite.test/job", Priority: golden.Priority}
+	job := Job{UUID: goldenUUID, URL: "https://buildkite.test/job", Priority: golden.Priority, Rules: golden.Rules}
 	for name, value := range golden.Env {
 		job.Env = append(job.Env, name+"="+value)
 	}
 	if golden.Plugins != nil {
 		job.Env = append(job.Env, "BUILDKITE_PLUGINS="+string(golden.Plugins))
 	}
-	settings := PodSettings{Namespace: "jobs", ControllerID: "acme-kubernetes", Tags: tags, AgentImage: golden.Image, AgentTokenSecret: golden.Secret}
+	settings := PodSettings{Namespace: "jobs", ControllerID: "acme-kubernetes", Tags: tags, AgentImage: golden.Image, AgentTokenSecret: golden.Secret, ProhibitPlugin: golden.Prohibit}
 	before := fmt.Sprint(job, settings)
-	pod, errs := Pod(job, settings)
+	pod, errs := Pod(job, settings, golden.Template)
 	if after := fmt.Sprint(job, settings); before != after {
 		t.Errorf("Pod changed its arguments:\n%s", cmp.Diff(before, after))
 	}
@@ -116,7 +120,7 @@ func withPlugin(config string) Job {
 
 func TestPodKeepsNumbersAndUnknownFields(t *testing.T) {
 	const podSpec = `{"containers":[{"image":"a","future":{"exact":12345678901234567890,"small":1.10}}],"terminationGracePeriodSeconds":5}`
-	pod, errs := Pod(withPlugin(`{"podSpec":`+podSpec+`}`), PodSettings{})
+	pod, errs := Pod(withPlugin(`{"podSpec":`+podSpec+`}`), PodSettings{}, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs.ToAggregate())
 	}
@@ -146,7 +150,7 @@ func TestPodLimits(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, errs := Pod(tc.job, PodSettings{})
+			_, errs := Pod(tc.job, PodSettings{}, nil)
 			if got := firstField(errs); got != tc.want {
 				t.Errorf("got an error at %q, want %q: %v", got, tc.want, errs.ToAggregate())
 			}
@@ -173,7 +177,7 @@ func TestPodErrorsQuoteNoSecrets(t *testing.T) {
 		"container text": `[{"kubernetes":{"podSpec":{"containers":["hunter2"]}}}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, errs := Pod(Job{UUID: goldenUUID, Env: []string{"BUILDKITE_PLUGINS=" + plugins}}, PodSettings{})
+			_, errs := Pod(Job{UUID: goldenUUID, Env: []string{"BUILDKITE_PLUGINS=" + plugins}}, PodSettings{}, nil)
 			if len(errs) == 0 {
 				t.Fatal("no error")
 			}
@@ -189,7 +193,7 @@ func FuzzPod(f *testing.F) {
 	f.Add(`["kubernetes#v1"]`)
 	f.Add(`[{"kubernetes":null}]`)
 	f.Fuzz(func(t *testing.T, plugins string) {
-		pod, errs := Pod(Job{UUID: goldenUUID, Env: []string{"BUILDKITE_PLUGINS=" + plugins}}, PodSettings{Namespace: "jobs"})
+		pod, errs := Pod(Job{UUID: goldenUUID, Env: []string{"BUILDKITE_PLUGINS=" + plugins}}, PodSettings{Namespace: "jobs"}, nil)
 		if (pod == nil) == (len(errs) == 0) {
 			t.Fatalf("pod %v with errors %v", pod, errs)
 		}

@@ -13,39 +13,27 @@ import (
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
-const (
-	// imageVariable holds the step's `image:`.
-	imageVariable = "BUILDKITE_IMAGE"
-	// defaultGraceSeconds lets an agent that is told to stop cancel its job,
-	// upload what it has and say so. Kubernetes' own default is 30.
-	defaultGraceSeconds = 60
-)
+// defaultGraceSeconds lets an agent that is told to stop cancel its job,
+// upload what it has and say so. Kubernetes' own default is 30.
+const defaultGraceSeconds = 60
 
 // podSpec builds the pod's spec from the author's, which stays the generic
 // JSON it arrived as: fields that this program's Kubernetes library does not
 // know survive, and the API server is the one to refuse typing errors. It
 // returns the names of the job containers, in order.
-func podSpec(plugin kubernetesPlugin, image string) (spec map[string]any, jobContainers []string, errs field.ErrorList) {
+func podSpec(plugin kubernetesPlugin, template json.RawMessage) (spec map[string]any, jobContainers []string, errs field.ErrorList) {
 	spec, err := decodeObject(plugin.podSpec)
 	if err != nil {
 		return nil, nil, field.ErrorList{invalid(podSpecPath, "want an object with the fields of a Kubernetes PodSpec")}
 	}
-	containers, errs := jobContainerList(spec)
-	for i, entry := range containers {
-		container, isObject := entry.(map[string]any)
-		if !isObject {
-			errs = append(errs, invalid(podSpecPath.Child("containers").Index(i), "want an object with fields such as image and command"))
-			continue
+	if plugin.podTemplate != nil {
+		if spec, errs = overTemplate(spec, template); len(errs) > 0 {
+			return nil, nil, errs
 		}
-		if image != "" {
-			container["image"] = image
-		}
-		name, err := nameContainer(container, i)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		jobContainers = append(jobContainers, name)
 	}
+	containers, errs := jobContainerList(spec)
+	jobContainers, nameErrs := nameContainers(containers)
+	errs = append(errs, nameErrs...)
 	errs = append(errs, refuseOwnedFields(spec)...)
 	if len(errs) > 0 {
 		return nil, nil, errs
@@ -82,6 +70,10 @@ func jobContainerList(spec map[string]any) ([]any, field.ErrorList) {
 	default:
 		return list, nil
 	}
+}
+
+func notAContainer(index int) *field.Error {
+	return invalid(podSpecPath.Child("containers").Index(index), "want an object with fields such as image and command")
 }
 
 // nameContainer names a container that has no name after its index, and checks

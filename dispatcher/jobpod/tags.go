@@ -11,6 +11,9 @@ const (
 	QueueKey = "queue"
 	// DefaultQueue is the queue of agents that have no queue tag.
 	DefaultQueue = "default"
+	// ResourceClassKey is the tag with which a job picks one of the mutator's
+	// resource classes; agents are not matched by it.
+	ResourceClassKey = "resource_class"
 	// bareValue is the value of a tag given without one: "linux" is "linux=true".
 	bareValue = "true"
 	// anyValue in a rule accepts every value: "os=*".
@@ -97,12 +100,36 @@ func (t Tags) Accept(rules []string) bool {
 	return true
 }
 
+// ForJob returns the tags of an agent that may acquire a job with these rules:
+// those that every job is given anyway, and the resource class that it asks for.
+func (t Tags) ForJob(rules []string) Tags {
+	class := resourceClass(rules)
+	if class == "" {
+		return t
+	}
+	others := slices.DeleteFunc(slices.Clone(t), func(tag Tag) bool { return tag.Key == ResourceClassKey })
+	return append(others, Tag{Key: ResourceClassKey, Value: class})
+}
+
+// resourceClass returns the class that a job's rules ask for, or "".
+func resourceClass(rules []string) string {
+	for _, rule := range rules {
+		if tag := parseTag(rule); tag.Key == ResourceClassKey && tag.Value != anyValue {
+			return tag.Value
+		}
+	}
+	return ""
+}
+
 func (t Tags) meet(rule string) bool {
 	rule = strings.TrimSpace(rule)
 	if rule == "" || rule == anyValue {
 		return true
 	}
 	want := parseTag(rule)
+	if want.Key == ResourceClassKey {
+		return true
+	}
 	if want.Key == QueueKey {
 		return want.Value == anyValue || want.Value == t.Queue()
 	}

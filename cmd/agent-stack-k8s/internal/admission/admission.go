@@ -52,9 +52,10 @@ func ReadConfig(file, version string) (mutator.Config, error) {
 	return config, nil
 }
 
-// Dispatch makes the pod that the dispatcher would submit for a job, as JSON.
+// Dispatch makes the pod that the dispatcher would submit for a job, as JSON. The
+// template is the pod spec of the PodTemplate that the job names, if it does.
 // The errors' paths are those of a pipeline step: plugins.kubernetes.podSpec.
-func Dispatch(job jobpod.Job) (json.RawMessage, field.ErrorList) {
+func Dispatch(job jobpod.Job, template json.RawMessage) (json.RawMessage, field.ErrorList) {
 	tags, err := jobpod.ParseTags(job.Rules)
 	if err != nil {
 		return nil, field.ErrorList{field.Invalid(field.NewPath("agents"), field.OmitValueType{}, err.Error())}
@@ -63,7 +64,7 @@ func Dispatch(job jobpod.Job) (json.RawMessage, field.ErrorList) {
 		Namespace:    namespace,
 		ControllerID: controllerID,
 		Tags:         tags.WithQueue(tags.Queue()),
-	})
+	}, template)
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -97,11 +98,11 @@ func Review(config mutator.Config, raw json.RawMessage) (Outcome, field.ErrorLis
 	if pod.Labels[contract.InjectLabel] != contract.InjectEnabled {
 		return Outcome{Pod: raw, Skipped: true}, nil, nil
 	}
-	result, errs := config.Mutate(&pod)
+	result, errs := config.ForNamespace(pod.Namespace).Mutate(&pod)
 	if len(errs) > 0 {
 		return Outcome{}, errs, nil
 	}
-	operations, err := patch.CreateKeeping(raw, &pod, result.Originals)
+	operations, err := patch.Options{Originals: result.Originals}.Create(raw, &pod)
 	if err != nil {
 		return Outcome{}, nil, fmt.Errorf("make the patch: %w", err)
 	}

@@ -20,6 +20,9 @@ import (
 const (
 	pluginPath  = "plugins.kubernetes"
 	podSpecName = "podSpec"
+	// podTemplateName names a PodTemplate on the cluster, which cannot be seen
+	// from here.
+	podTemplateName = "podTemplate"
 )
 
 // stepLint is the check of one step.
@@ -76,7 +79,7 @@ func (s *stepLint) checkPlugin() {
 	}
 	for _, entry := range s.config.Entries {
 		// The mutator knows the other keys, and reports unknown ones.
-		near := strict.Nearest(entry.Key, []string{podSpecName, "metadata"})
+		near := strict.Nearest(entry.Key, []string{podSpecName, podTemplateName, "metadata"})
 		if near == "" || near == entry.Key {
 			continue
 		}
@@ -85,6 +88,10 @@ func (s *stepLint) checkPlugin() {
 	podSpec := s.config.Get(podSpecName)
 	if !podSpec.IsNull() {
 		s.problems(strict.Check[corev1.PodSpec](podSpec), podSpecName)
+	}
+	if !s.config.Get(podTemplateName).IsNull() {
+		// It may have the volumes.
+		return
 	}
 	for _, list := range mountLists(s.config) {
 		s.checkMounts(list)
@@ -116,7 +123,7 @@ func (s *stepLint) run(l linter, number int) {
 
 		return
 	}
-	raw, errs := admission.Dispatch(job)
+	raw, errs := admission.Dispatch(job, json.RawMessage("{}"))
 	if len(errs) > 0 {
 		s.fieldErrors(errs)
 

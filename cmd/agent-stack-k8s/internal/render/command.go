@@ -11,20 +11,20 @@ import (
 	"golang.org/x/term"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/admission"
-	"github.com/buildkite/agent-stack-k8s/mutator"
 )
 
 const usage = `Show the pod that a pipeline's step or a Kubernetes object becomes at admission.
 
-Usage: agent-stack-k8s render -f FILE [--step NAME] [--config FILE] [-o FORMAT]
+Usage: agent-stack-k8s render -f FILE [--step NAME] [-n NAMESPACE] [--config FILE] [-o FORMAT]
 
-FILE is one of
+FILE is - for standard input, a directory, of which the files that end in .yaml, .yml
+and .json are read, or one of
   - a pipeline: each command step is made into the pod that the dispatcher would
     submit for its job, and this pod is shown after admission. The job's UUID and
     addresses are made up.
   - Kubernetes objects: a Pod, or an object with a pod template (Job, CronJob,
     Deployment, ReplicaSet, StatefulSet, DaemonSet, KEDA ScaledJob), of which the
-    pod is shown.
+    pod is shown. Other kinds beside them are left out, with a note.
 
 The mutator's own code makes the pod. What other parts of a cluster do at
 admission is not shown, but for the restart policy that the API server fills in.
@@ -46,7 +46,7 @@ const (
 
 // options is the command line.
 type options struct {
-	file, step, configFile, format, color string
+	file, step, namespace, configFile, templateFile, format, color string
 }
 
 // Main is the render subcommand. It returns the exit status.
@@ -59,11 +59,8 @@ func Main(arguments []string, version string, stdin io.Reader, stdout, stderr io
 	}
 	status := statusTrouble
 	if err == nil {
-		var config mutator.Config
-		if config, err = admission.ReadConfig(options.configFile, version); err == nil {
-			r := renderer{config: config, options: options, stdout: stdout, stderr: stderr, colored: colored(options.color, stdout)}
-			status, err = r.file(stdin)
-		}
+		r := renderer{options: options, stdout: stdout, stderr: stderr, colored: colored(options.color, stdout)}
+		status, err = r.run(version, stdin)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "agent-stack-k8s render: %v\n", err)
@@ -74,13 +71,27 @@ func Main(arguments []string, version string, stdin io.Reader, stdout, stderr io
 	return status
 }
 
+// run reads what the options name, and renders.
+func (r *renderer) run(version string, stdin io.Reader) (status int, err error) {
+	if r.config, err = admission.ReadConfig(r.options.configFile, version); err != nil {
+		return statusTrouble, err
+	}
+	if r.templates, err = admission.ReadTemplates(r.options.templateFile); err != nil {
+		return statusTrouble, err
+	}
+
+	return r.all(stdin)
+}
+
 // parse returns the options, or the help that was asked for.
 func parse(arguments []string) (o options, help string, err error) {
 	flags := pflag.NewFlagSet("render", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVarP(&o.file, "file", "f", "", "`FILE` to render, or - for standard input")
+	flags.StringVarP(&o.file, "file", "f", "", "`FILE` to render, a directory, or - for standard input")
 	flags.StringVar(&o.step, "step", "", "render only the step with this key, label or path (steps[0])")
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "`NAMESPACE` of pods that name none; the mutator's configuration may have\nrules of its own for it")
 	flags.StringVar(&o.configFile, "config", "", "mutator configuration `FILE` (default: that of the manifests)")
+	flags.StringVar(&o.templateFile, "pod-template", "", "`FILE` with the PodTemplates that steps build on")
 	flags.StringVarP(&o.format, "output", "o", formatYAML, "`FORMAT`: yaml, json, or diff against the pod before the mutator")
 	flags.StringVar(&o.color, "color", "auto", "`WHEN` to colour a diff: auto (on a terminal, unless NO_COLOR is set),\nalways or never")
 	err = flags.Parse(arguments)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	kjson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
 )
@@ -33,6 +34,46 @@ var controllerVersions = map[string]string{
 	"Job": "batch/v1", "ReplicaSet": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1",
 }
 
+// noPodError says that something was read well and makes no pods.
+type noPodError struct{ text string }
+
+// Error implements error.
+func (e *noPodError) Error() string { return e.text }
+
+// objects returns the documents, and in place of lists the objects in them.
+func objects(documents []*document.Node) []*document.Node {
+	var all []*document.Node
+	for _, node := range documents {
+		if items := node.Get("items"); node.Get("kind").Text() == "List" && items != nil {
+			all = append(all, objects(items.Items)...)
+
+			continue
+		}
+		all = append(all, node)
+	}
+
+	return all
+}
+
+// inNamespace puts a pod into the namespace of the command line, if there is one:
+// a pod that has none, or any, if it is to be moved.
+func (r *renderer) inNamespace(raw json.RawMessage, move bool) (json.RawMessage, error) {
+	if r.options.namespace == "" {
+		return raw, nil
+	}
+	var pod map[string]any
+	if err := kjson.Unmarshal(raw, &pod); err != nil {
+		return nil, fmt.Errorf("read the pod: %w", err)
+	}
+	metadata := child(pod, "metadata")
+	if namespace, _ := metadata["namespace"].(string); !move && namespace != "" && namespace != r.options.namespace {
+		return nil, fmt.Errorf("the pod is in the namespace %s, and --namespace is %s; leave one of them out", namespace, r.options.namespace)
+	}
+	metadata["namespace"] = r.options.namespace
+
+	return json.Marshal(pod)
+}
+
 // objectInput takes the pod out of a Kubernetes object, as its controller would
 // create it.
 func objectInput(object *document.Node) (input, error) {
@@ -41,8 +82,8 @@ func objectInput(object *document.Node) (input, error) {
 	if !known {
 		kinds := slices.Sorted(maps.Keys(templates))
 
-		return input{}, fmt.Errorf("neither a pipeline (no steps) nor an object that makes pods: kind is %q, want one of %s",
-			kind, strings.Join(kinds, ", "))
+		return input{}, &noPodError{text: fmt.Sprintf("neither a pipeline (no steps) nor an object that makes pods: kind is %q, want one of %s",
+			kind, strings.Join(kinds, ", "))}
 	}
 	node := object
 	for _, key := range template.path {

@@ -2,9 +2,9 @@ package render
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -18,6 +18,7 @@ import (
 // renderer renders one file.
 type renderer struct {
 	config         mutator.Config
+	templates      admission.Templates
 	options        options
 	stdout, stderr io.Writer
 	colored        bool
@@ -36,67 +37,90 @@ type input struct {
 	authorPath func(string) string
 }
 
-// file renders everything in the file.
-func (r *renderer) file(stdin io.Reader) (int, error) {
-	data, err := r.read(stdin)
+// all renders everything in the file, or in the files of the directory.
+func (r *renderer) all(stdin io.Reader) (int, error) {
+	sources, err := r.sources(stdin)
 	if err != nil {
 		return 0, err
 	}
-	documents, problems := document.Parse(data)
-	for _, problem := range problems {
-		return 0, fmt.Errorf("%s:%d: %s", r.options.file, problem.Line, problem.Text)
-	}
-	if len(documents) == 0 {
-		return 0, fmt.Errorf("%s: nothing to render", r.options.file)
-	}
-	inputs, err := r.inputs(documents)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", r.options.file, err)
-	}
-
 	status := statusAdmitted
-	for _, in := range inputs {
-		admitted, err := r.render(in)
+	var none error
+	rendered := 0
+	for _, source := range sources {
+		documents, problems := document.Parse(source.text)
+		for _, problem := range problems {
+			return 0, fmt.Errorf("%s:%d: %s", source.name, problem.Line, problem.Text)
+		}
+		inputs, err := r.inputs(source.name, documents)
+		if _, madeNoPods := errors.AsType[*noPodError](err); madeNoPods {
+			none = fmt.Errorf("%s: %w", source.name, err)
+
+			continue
+		}
 		if err != nil {
-			return 0, fmt.Errorf("%s: %s: %w", r.options.file, in.name, err)
+			return 0, fmt.Errorf("%s: %w", source.name, err)
 		}
-		if !admitted {
-			status = statusRefused
+		for _, in := range inputs {
+			rendered++
+			if len(sources) > 1 {
+				in.name = source.name + ": " + in.name
+			}
+			admitted, err := r.render(in)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %s: %w", source.name, in.name, err)
+			}
+			if !admitted {
+				status = statusRefused
+			}
 		}
+	}
+	if rendered == 0 && none != nil {
+		return 0, none
 	}
 
 	return status, nil
 }
 
-func (r *renderer) read(stdin io.Reader) ([]byte, error) {
-	if r.options.file == "-" {
-		return io.ReadAll(stdin)
+// inputs returns the pods of a file. Where there are none it is an error, and
+// where only some of its objects make none a note.
+func (r *renderer) inputs(name string, documents []*document.Node) ([]input, error) {
+	if len(documents) == 0 {
+		return nil, &noPodError{text: "nothing to render"}
 	}
-
-	return os.ReadFile(r.options.file)
-}
-
-func (r *renderer) inputs(documents []*document.Node) ([]input, error) {
 	if pipeline.Is(documents[0]) {
-		return stepInputs(documents[0], r.options.step)
+		return r.stepInputs(documents[0])
 	}
 	if r.options.step != "" {
 		return nil, fmt.Errorf("--step is for pipelines, and this is none")
 	}
 	var inputs []input
-	for _, node := range documents {
-		in, err := objectInput(node)
+	var none error
+	for _, object := range objects(documents) {
+		in, err := objectInput(object)
+		if _, makesNoPods := errors.AsType[*noPodError](err); makesNoPods {
+			fmt.Fprintf(r.stderr, "%s: left out: %v\n", name, err)
+			none = err
+
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		if in.pod, err = r.inNamespace(in.pod, false); err != nil {
+			return nil, err
+		}
 		inputs = append(inputs, in)
+	}
+	if len(inputs) == 0 {
+		return nil, none
 	}
 
 	return inputs, nil
 }
 
 // stepInputs dispatches the steps of a pipeline.
-func stepInputs(root *document.Node, name string) ([]input, error) {
+func (r *renderer) stepInputs(root *document.Node) ([]input, error) {
+	name := r.options.step
 	steps, err := pipeline.Steps(root)
 	if err != nil {
 		return nil, err
@@ -112,8 +136,17 @@ func stepInputs(root *document.Node, name string) ([]input, error) {
 		if err != nil {
 			return nil, err
 		}
+		template, err := r.templates.For(job)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", step.Name(), err)
+		}
 		in := input{name: step.Name(), authorPath: func(path string) string { return step.Path + "." + jobpod.AuthorPath(path) }}
-		in.pod, in.errs = admission.Dispatch(job)
+		in.pod, in.errs = admission.Dispatch(job, template)
+		if len(in.errs) == 0 {
+			if in.pod, err = r.inNamespace(in.pod, true); err != nil {
+				return nil, err
+			}
+		}
 		inputs = append(inputs, in)
 	}
 	if len(inputs) == 0 && name != "" {

@@ -1,0 +1,61 @@
+package admission
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
+)
+
+// Templates are the pod specs of PodTemplates by their names.
+type Templates map[string]json.RawMessage
+
+// ReadTemplates reads the PodTemplates in a file. Other objects in it are left
+// out. An empty name is no templates.
+func ReadTemplates(file string) (Templates, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the PodTemplate: %w", err)
+	}
+	documents, problems := document.Parse(data)
+	for _, problem := range problems {
+		return nil, fmt.Errorf("%s:%d: %s", file, problem.Line, problem.Text)
+	}
+	templates := Templates{}
+	for _, node := range documents {
+		if node.Get("kind").Text() != "PodTemplate" {
+			continue
+		}
+		spec, _ := node.Find("template.spec")
+		raw, err := json.Marshal(spec.Value())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		templates[node.Get("metadata").Get("name").Text()] = raw
+	}
+	if len(templates) == 0 {
+		return nil, fmt.Errorf("%s: no object of kind PodTemplate in it", file)
+	}
+
+	return templates, nil
+}
+
+// For returns the template that a job names. A job that names none needs none.
+// An error says that the named one is not among these.
+func (t Templates) For(job jobpod.Job) (json.RawMessage, error) {
+	name, errs := jobpod.TemplateName(job)
+	if name == "" || len(errs) > 0 {
+		return nil, nil
+	}
+	template, exists := t[name]
+	if !exists {
+		return nil, fmt.Errorf("the step builds on the PodTemplate %q: give the file that it is in with --pod-template", name)
+	}
+
+	return template, nil
+}
