@@ -52,6 +52,7 @@ var programs = []program{
 	{name: "agent-stack-k8s", pack: productModule + "/cmd/agent-stack-k8s", group: Product, stamped: true},
 	{name: "demo", pack: "./cmd/demo", group: Harness},
 	{name: "simulator", pack: "./cmd/simulator", group: Harness},
+	{name: "bench-start", pack: "./cmd/bench-start", group: Harness},
 	{name: "hello", pack: "./cmd/hello", group: Harness},
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/buildkite/agent-stack-k8s/e2e/images"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator"
 )
 
@@ -33,7 +32,7 @@ func startWith(t *testing.T, options buildOptions, pipeline string) *build {
 	slug := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
 	created, err := client.CreateBuild(t.Context(), simulator.BuildRequest{
 		Slug: slug, Repository: options.repository, Message: t.Name(),
-		Pipeline: strings.NewReplacer("@SHELL@", pulled[images.Shell], "@NOSHELL@", pulled[images.NoShell], "@AGENT@", pulled[images.Agent]).Replace(pipeline),
+		Pipeline: withImages(pipeline),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -89,7 +89,7 @@ func setUp(ctx context.Context) (func(), error) {
 	kube = stack.Kubectl{Path: filepath.Join(bin, "kubectl"), Kubeconfig: running.Kubeconfig, Context: cluster.ContextName}
 
 	report.Start("images", 0)
-	if pulled, err = images.Push(ctx, cluster.Registry, images.Agent, images.Shell, images.NoShell, images.Entrypoint, images.Mutator, images.Dispatcher); err != nil {
+	if pulled, err = images.Push(ctx, cluster.Registry, images.Agent, images.Shell, images.NoShell, images.Git, images.Entrypoint, images.Mutator, images.Dispatcher); err != nil {
 		report.Fail(err)
 		return nil, err
 	}
@@ -158,7 +158,9 @@ func install(ctx context.Context) error {
 		Dispatcher: map[string]any{
 			"org": organization, "cluster-uuid": clusterUUID, "queue": "kubernetes",
 			"graphql-endpoint": simulatorURL + "/graphql", "max-in-flight": 10, "controller-id": "tests",
+			"image-pull-backoff-grace-period": "5s", "pod-pending-timeout": "45s",
 		},
+		Mutator:       mutatorSettings,
 		AgentEndpoint: simulatorURL + "/v3",
 		AgentToken:    agentToken, BuildkiteToken: graphqlToken,
 	})

@@ -15,14 +15,19 @@ func eventually(t *testing.T, what string, ask func(context.Context) (bool, erro
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	var last error
 	for {
 		done, err := ask(ctx)
 		if done && err == nil {
 			return
 		}
+		// That the time was up is no news.
+		if ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %s for %s; last error %v\n%s", patience, what, err, clusterState(t))
+			t.Fatalf("waited %s for %s; last error %v\n%s", patience, what, last, clusterState(t))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

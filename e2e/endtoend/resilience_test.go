@@ -12,6 +12,7 @@ func TestWithoutTheMutatorNothingRunsAndAllRecovers(t *testing.T) {
 	scale := func(replicas string) {
 		kubectlIn(t, systemNamespace, "scale", "deployment", "mutator", "--replicas="+replicas)
 	}
+	runs := apply(t, runner{queue: "without-mutator"}.pod())
 	scale("0")
 	defer scale("2")
 	kubectlIn(t, systemNamespace, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=mutator", "--timeout=60s")
@@ -35,6 +36,8 @@ spec:
 	} else {
 		t.Logf("a labelled pod: %v", err)
 	}
+	// The Job controller takes its finalizer off a finished pod, say.
+	kubectl(t, "annotate", "pod", runs, "example.com/note=seen")
 	bystander := apply(t, strings.NewReplacer("  labels:\n    buildkite.com/inject: \"true\"\n", "", "must not run", "runs").Replace(labelled))
 	waitPodEnded(t, bystander)
 	if log := kubectl(t, "logs", bystander); log != "runs\n" {

@@ -16,9 +16,11 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// included are the packages beside the essential ones: what a checkout needs, and
-// the init process of the agent's published images.
-const included = "git,ca-certificates,openssh-client,tini"
+// included are the packages beside the essential ones: what a checkout needs, the
+// init process of the agent's published images, and the server that the tests
+// clone from over SSH. The latter is here although only one image runs it: a root
+// of its own would take a minute to make.
+const included = "git,ca-certificates,openssh-client,openssh-server,tini"
 
 // distribution is the one this machine runs: its mirror is known to answer.
 type distribution struct{ codename, mirror, components, keyring string }

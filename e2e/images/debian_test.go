@@ -46,7 +46,7 @@ func TestMirrorIsAptsOwn(t *testing.T) {
 func TestDebootstrapArguments(t *testing.T) {
 	d := distribution{codename: "noble", components: "main,universe", mirror: "http://mirror.lan/ubuntu", keyring: "/k.gpg"}
 	got := strings.Join(d.arguments("/root"), " ")
-	want := "--variant=minbase --components=main,universe --include=git,ca-certificates,openssh-client,tini --keyring=/k.gpg noble /root http://mirror.lan/ubuntu"
+	want := "--variant=minbase --components=main,universe --include=git,ca-certificates,openssh-client,openssh-server,tini --keyring=/k.gpg noble /root http://mirror.lan/ubuntu"
 	if got != want {
 		t.Errorf("got %s", got)
 	}

@@ -14,6 +14,7 @@ const (
 	Agent      = "agent"      // Debian with git, ssh, tini and the Buildkite agent
 	Shell      = "shell"      // busybox, with a shell and its applets
 	NoShell    = "no-shell"   // one static program, e2e/cmd/hello, and nothing else
+	Git        = "git"        // Debian with git, ssh, sshd and some users, run as one of them
 	Simulator  = "simulator"  // Debian with git and the Buildkite simulator
 	Entrypoint = "entrypoint" // the product's
 	Mutator    = "mutator"
@@ -22,7 +23,7 @@ const (
 
 // Names returns all images.
 func Names() []string {
-	return []string{Agent, Shell, NoShell, Simulator, Entrypoint, Mutator, Dispatcher}
+	return []string{Agent, Shell, NoShell, Git, Simulator, Entrypoint, Mutator, Dispatcher}
 }
 
 const (
@@ -65,6 +66,13 @@ var recipes = []recipe{
 	},
 	program(NoShell, "A program without a shell", "hello", ""),
 	{
+		name:   Git,
+		title:  "Git with users",
+		base:   debianBase,
+		files:  userFiles,
+		config: v1.Config{User: "1000:1000", Env: []string{searchPath}, Cmd: []string{"/bin/bash"}},
+	},
+	{
 		name:     Simulator,
 		title:    "Buildkite simulator",
 		base:     debianBase, // it serves repositories with git
@@ -98,6 +106,23 @@ build-path="/buildkite/builds"
 hooks-path="/buildkite/hooks"
 plugins-path="/buildkite/plugins"
 `)},
+}
+
+// userFiles are users of an image in which people work: two with a home, and the
+// one that repositories are served as. A password of * lets nobody in by password
+// and, unlike an exclamation mark, sshd by key.
+var userFiles = []file{
+	{name: "etc/passwd", mode: 0o644, content: []byte(`root:x:0:0:root:/root:/bin/bash
+_apt:x:42:65534::/nonexistent:/usr/sbin/nologin
+sshd:x:100:65534::/run/sshd:/usr/sbin/nologin
+git:*:990:990:git:/home/git:/bin/bash
+builder:*:1000:1000:builder:/home/builder:/bin/bash
+tester:*:2000:2000:tester:/home/tester:/bin/bash
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+`)},
+	{name: "home/git", directory: true, mode: 0o755, uid: 990, gid: 990},
+	{name: "home/builder", directory: true, mode: 0o755, uid: 1000, gid: 1000},
+	{name: "home/tester", directory: true, mode: 0o755, uid: 2000, gid: 2000},
 }
 
 // find returns the recipes of the names; without names, all of them.

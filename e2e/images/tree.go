@@ -16,6 +16,8 @@ import (
 var omitted = []string{
 	"debootstrap", "dev", "proc", "run", "sys", "tmp",
 	"etc/hostname", "etc/machine-id", "etc/resolv.conf",
+	"etc/ssh/ssh_host_ecdsa_key", "etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_rsa_key",
+	"etc/ssh/ssh_host_ecdsa_key.pub", "etc/ssh/ssh_host_ed25519_key.pub", "etc/ssh/ssh_host_rsa_key.pub",
 	"usr/share/bash-completion", "usr/share/bug", "usr/share/doc", "usr/share/doc-base",
 	"usr/share/gitweb", "usr/share/info", "usr/share/lintian", "usr/share/locale", "usr/share/man",
 	"var/cache", "var/lib/apt/lists", "var/log",

@@ -116,6 +116,11 @@ func (c *Client) CancelJob(ctx context.Context, uuid string) (Job, error) {
 	return send[Job](ctx, c, http.MethodPost, "jobs/"+url.PathEscape(uuid)+"/cancel", nil)
 }
 
+// RetryJob runs a job that has ended again, as a person would.
+func (c *Client) RetryJob(ctx context.Context, uuid string) (RetriedJob, error) {
+	return send[RetriedJob](ctx, c, http.MethodPost, "jobs/"+url.PathEscape(uuid)+"/retry", nil)
+}
+
 // Record returns what happened to a job.
 func (c *Client) Record(ctx context.Context, uuid string) (Record, error) {
 	return send[Record](ctx, c, http.MethodGet, "jobs/"+url.PathEscape(uuid)+"/record", nil)
@@ -124,6 +129,11 @@ func (c *Client) Record(ctx context.Context, uuid string) (Record, error) {
 // Oracle returns what happened to all jobs.
 func (c *Client) Oracle(ctx context.Context) (Report, error) {
 	return send[Report](ctx, c, http.MethodGet, "oracle", nil)
+}
+
+// Verdict returns what the oracle finds wrong, and sums. It may be asked often.
+func (c *Client) Verdict(ctx context.Context) (Verdict, error) {
+	return send[Verdict](ctx, c, http.MethodGet, "oracle/verdict", nil)
 }
 
 // Artifacts returns the artifacts of a build whose path matches query; empty
@@ -152,7 +162,8 @@ func (c *Client) Agents(ctx context.Context) ([]Agent, error) {
 	return send[[]Agent](ctx, c, http.MethodGet, "agents", nil)
 }
 
-// DirectAgent has an agent told by its pings to "idle", "pause" or "disconnect".
+// DirectAgent has an agent told by its pings to "idle", "pause" or "disconnect";
+// "lose" has it lost at once.
 func (c *Client) DirectAgent(ctx context.Context, uuid, action string) (Agent, error) {
 	return send[Agent](ctx, c, http.MethodPost, "agents/"+url.PathEscape(uuid), control.AgentRequest{Action: action})
 }
@@ -162,9 +173,9 @@ func (c *Client) Clusters(ctx context.Context) ([]Cluster, error) {
 	return send[[]Cluster](ctx, c, http.MethodGet, "clusters", nil)
 }
 
-// CreateCluster makes a cluster whose agents register with token.
-func (c *Client) CreateCluster(ctx context.Context, name, token string) (Cluster, error) {
-	return send[Cluster](ctx, c, http.MethodPost, "clusters", control.ClusterRequest{Name: name, AgentToken: token})
+// CreateCluster makes a cluster whose agents register with a token.
+func (c *Client) CreateCluster(ctx context.Context, request ClusterRequest) (Cluster, error) {
+	return send[Cluster](ctx, c, http.MethodPost, "clusters", request)
 }
 
 // SetQueuePaused pauses or resumes a queue. An empty cluster is the first.

@@ -14,9 +14,11 @@ import (
 
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/agentapi"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/control"
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/fault"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/graphqlapi"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/page"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/repository"
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/restapi"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/state"
 )
 
@@ -37,8 +39,15 @@ type Options struct {
 	HeartbeatTimeout       time.Duration
 	CancelGrace            time.Duration
 	AssignTimeout          time.Duration
-	// GraphQLTokens are the API tokens taken. Default one, "graphql-token".
+	ScheduledExpiry        time.Duration
+	// Unclustered is an organization without clusters.
+	Unclustered bool
+	// GraphQLTokens are the API tokens taken, each a user's. Default one,
+	// "graphql-token".
 	GraphQLTokens []string
+	// Limits are those on GraphQL queries. Default: Buildkite's limit of one query
+	// and none in time; see PublishedLimits.
+	Limits Limits
 	// PingInterval, JobStatusInterval and HeartbeatInterval are what agents are
 	// told. Default 1 s, 1 s and 10 s; whole seconds.
 	PingInterval, JobStatusInterval, HeartbeatInterval time.Duration
@@ -58,6 +67,7 @@ type Simulator struct {
 	options      Options
 	store        *state.Store
 	repositories *repository.Server
+	faults       fault.Script
 	handler      http.Handler
 	directory    string // to remove
 	stop         chan struct{}
@@ -88,6 +98,7 @@ func New(options Options) (*Simulator, error) {
 		Organization: options.Organization, Cluster: options.Cluster, DefaultQueue: options.DefaultQueue,
 		AgentTokens: options.AgentTokens, UnclusteredAgentTokens: options.UnclusteredAgentTokens, PublicURL: options.PublicURL,
 		HeartbeatTimeout: options.HeartbeatTimeout, CancelGrace: options.CancelGrace, AssignTimeout: options.AssignTimeout,
+		ScheduledExpiry: options.ScheduledExpiry, Unclustered: options.Unclustered,
 	})
 	if err := s.openRepositories(); err != nil {
 		return nil, fmt.Errorf("start simulator: %w", err)
@@ -121,7 +132,7 @@ func (s *Simulator) openRepositories() error {
 }
 
 func (s *Simulator) routes() (http.Handler, error) {
-	graphql, err := graphqlapi.New(s.store, s.options.GraphQLTokens)
+	graphql, err := graphqlapi.New(s.store, s.options.GraphQLTokens, s.options.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -129,16 +140,21 @@ func (s *Simulator) routes() (http.Handler, error) {
 		PingInterval: s.options.PingInterval, JobStatusInterval: s.options.JobStatusInterval,
 		HeartbeatInterval: s.options.HeartbeatInterval, PublicURL: s.options.PublicURL, Secrets: s.options.Secrets,
 	})
-	steering := control.New(s.store, s.repositories, s.options.PublicURL)
-
+	steering := control.New(s.store, control.Options{
+		Repositories: s.repositories, GraphQL: graphql, Faults: &s.faults, PublicURL: s.options.PublicURL,
+	})
+	buildkite := func(api string, handler http.Handler) http.Handler {
+		return wrap(s.faults.Around(api, handler, s.store.NoteFault), s.options.Middleware)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", wrap(graphql, s.options.Middleware))
-	mux.Handle("/v1", wrap(graphql, s.options.Middleware))
-	mux.Handle("/v3/", wrap(agents, s.options.Middleware))
+	mux.Handle("/graphql", buildkite(fault.GraphQL, graphql))
+	mux.Handle("/v1", buildkite(fault.GraphQL, graphql))
+	mux.Handle("/v2/", buildkite(fault.REST, restapi.New(s.store, graphql)))
+	mux.Handle("/v3/", buildkite(fault.Agent, agents))
 	mux.Handle("/artifacts/", wrap(steering, s.options.Middleware))
 	mux.Handle(repository.Prefix+"/", s.repositories)
 	mux.Handle("/simulator/", steering)
-	mux.Handle("/", page.New(s.store))
+	mux.Handle("/", page.New(s.store, page.Sources{Usage: graphql.Usage, Faults: s.faults.List}))
 	return logged(s.options.Log, surviving(s.options.Log, mux)), nil
 }
 
@@ -186,6 +202,12 @@ func (s *Simulator) CreateBuild(request BuildRequest) (Build, error) {
 	return control.CreateBuild(s.store, s.options.PublicURL, request)
 }
 
+// AddFaults appends to the script of faults and returns them with their IDs.
+func (s *Simulator) AddFaults(faults ...Fault) ([]Fault, error) { return s.faults.Add(faults) }
+
+// Faults returns the script with its counts.
+func (s *Simulator) Faults() []Fault { return s.faults.List() }
+
 // Oracle returns the oracle.
 func (s *Simulator) Oracle() Oracle { return Oracle{store: s.store} }
 
@@ -195,6 +217,9 @@ type Oracle struct{ store *state.Store }
 // Violations returns a sentence for everything that must never happen and did:
 // a job acquired or finished twice, or finished without having been acquired.
 func (o Oracle) Violations() []string { return o.store.Report().Violations }
+
+// Verdict returns the violations and sums; it may be asked often.
+func (o Oracle) Verdict() Verdict { return o.store.Verdict() }
 
 // Report returns everything it knows.
 func (o Oracle) Report() Report { return o.store.Report() }

@@ -2,6 +2,8 @@ package simulator
 
 import (
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/control"
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/fault"
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/graphqlapi"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/repository"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/state"
 )
@@ -36,6 +38,24 @@ type (
 	Record = state.Record
 	// Event is one thing of it.
 	Event = state.Event
+	// ClusterRequest makes a cluster.
+	ClusterRequest = control.ClusterRequest
+	// TokenRequest adds or revokes a token.
+	TokenRequest = control.TokenRequest
+	// Fault is something that goes wrong on purpose.
+	Fault = fault.Fault
+	// RetriedJob is a job with the one that took its place.
+	RetriedJob = control.RetriedJob
+	// Verdict is what the oracle finds wrong, with sums.
+	Verdict = state.Verdict
+	// Limits are those on GraphQL queries.
+	Limits = graphqlapi.Limits
+	// Usage is what GraphQL queries have cost.
+	Usage = graphqlapi.Usage
 	// Report is what the oracle says about all jobs.
 	Report = state.Report
 )
+
+// PublishedLimits returns Buildkite's limits on GraphQL queries: 50,000 points a
+// query, and in five minutes 5,000 for a user and 20,000 for the organization.
+func PublishedLimits() Limits { return graphqlapi.PublishedLimits() }

@@ -35,6 +35,8 @@ type Options struct {
 	// Dispatcher holds keys of the dispatcher's configuration file, beside those
 	// that every installation has.
 	Dispatcher map[string]any
+	// Mutator holds such keys of the mutator's.
+	Mutator map[string]any
 	// AgentEndpoint is where the agents find Buildkite.
 	AgentEndpoint string
 	// AgentToken and BuildkiteToken go into Secrets.
@@ -62,6 +64,7 @@ func (o Options) overlay(directory string, certificate *Certificate) (string, er
 		"apiVersion": "buildkite.com/v1alpha1", "kind": "MutatorConfiguration",
 		"agentImage": o.Images.Agent, "entrypointImage": o.Images.Entrypoint, "agentEndpoint": o.AgentEndpoint,
 	}
+	maps.Copy(mutator, o.Mutator)
 	files := map[string]any{
 		"dispatcher-config.yaml": dispatcher,
 		"mutator-config.yaml":    mutator,

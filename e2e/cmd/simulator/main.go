@@ -44,6 +44,7 @@ func command() *cobra.Command {
 	root.AddCommand(serve())
 	for _, sub := range []*cobra.Command{
 		build(client), cancel(client), showLog(client), jobs(client), oracle(client), repository(client), queue(client),
+		retry(client), usage(client), faults(client), token(client),
 	} {
 		sub.Flags().StringVar(&client.URL, "url", "http://"+defaultAddress, "address of the simulator")
 		root.AddCommand(sub)

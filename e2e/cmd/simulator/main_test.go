@@ -58,6 +58,10 @@ func TestCommands(t *testing.T) {
 	}
 	job := made.Jobs[0].UUID
 	sample := pipelineFile(t, "steps: [{command: make}]")
+	script := filepath.Join(t.TempDir(), "faults.json")
+	if err := os.WriteFile(script, []byte(`[{"api": "graphql", "operation": "jobs*", "kind": "status", "count": 3}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct{ line, want string }{
 		{"build -f " + sample, url + "/example/pipeline/builds/2\n"},
 		{"repository sample " + filepath.Dir(sample), url + "/git/sample.git "},
@@ -65,7 +69,13 @@ func TestCommands(t *testing.T) {
 		{"log " + job, ""},
 		{"queue default pause", ""},
 		{"cancel " + job, "canceled"},
-		{"oracle", "2 jobs, 0 violations, 0 taken and not ended"},
+		{"retry " + job, `scheduled      "first"`},
+		{"oracle", "3 jobs, 0 violations, 0 taken and not ended"},
+		{"usage", "user-1         0 points,     0 requests, 0 refused"},
+		{"faults -f " + script, "0 of 3"},
+		{"faults --clear", "graphql  status           jobs*                          0 of 3"},
+		{"token graphql another", ""},
+		{"token agent agent-token --revoke", ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.line, func(t *testing.T) {
@@ -115,6 +125,9 @@ func TestMistakes(t *testing.T) {
 		"missing file":   {[]string{"build", "-f", "/nonexistent"}, "read pipeline"},
 		"unknown key":    {[]string{"build", "-f", pipelineFile(t, "steps: [{command: a, colour: b}]"), "--url", url}, "steps[0]: colour"},
 		"unknown job":    {[]string{"cancel", "none", "--url", url}, "No job found"},
+		"unknown fault":  {[]string{"faults", "-f", pipelineFile(t, `[{"kind": "status", "colour": 1}]`), "--url", url}, `unknown field "colour"`},
+		"unknown token":  {[]string{"token", "agent", "none", "--revoke", "--url", url}, "no such agent token"},
+		"no such retry":  {[]string{"retry", "none", "--url", url}, "No job found"},
 		"neither":        {[]string{"queue", "q", "stop", "--url", url}, "want pause or resume"},
 		"nobody there":   {[]string{"jobs", "--url", "http://127.0.0.1:1"}, "reach simulator"},
 		"bad address":    {[]string{"serve", "--listen", "256.0.0.1:1"}, "listen on 256.0.0.1:1"},

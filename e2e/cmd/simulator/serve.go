@@ -18,7 +18,7 @@ import (
 func serve() *cobra.Command {
 	var options simulator.Options
 	var listen string
-	var debug bool
+	var debug, limits bool
 	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the simulator until it is interrupted",
@@ -28,6 +28,9 @@ func serve() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.PublicURL == "" {
 				options.PublicURL = "http://" + listen
+			}
+			if limits {
+				options.Limits = simulator.PublishedLimits()
 			}
 			level := slog.LevelInfo
 			if debug {
@@ -42,7 +45,10 @@ func serve() *cobra.Command {
 	flags.StringVar(&options.PublicURL, "public-url", "", "address where agents and pods reach it (default http:// and --listen)")
 	flags.StringSliceVar(&options.AgentTokens, "agent-token", []string{"agent-token"}, "token that agents of the cluster register with")
 	flags.StringSliceVar(&options.UnclusteredAgentTokens, "unclustered-agent-token", nil, "token of agents outside clusters")
-	flags.StringSliceVar(&options.GraphQLTokens, "graphql-token", []string{"graphql-token"}, "token that GraphQL takes")
+	flags.StringSliceVar(&options.GraphQLTokens, "graphql-token", []string{"graphql-token"}, "token that GraphQL takes; each is a user's")
+	flags.BoolVar(&limits, "limits", false, "limit GraphQL as Buildkite does: 5,000 points a user and 20,000 in all in five minutes")
+	flags.BoolVar(&options.Unclustered, "unclustered", false, "be an organization without clusters")
+	flags.DurationVar(&options.ScheduledExpiry, "scheduled-expiry", 30*24*time.Hour, "how long a job may wait for an agent before it expires")
 	flags.StringVar(&options.Organization, "organization", "example", "slug of the organization")
 	flags.StringVar(&options.Cluster, "cluster", "default", "name of the first cluster")
 	flags.StringVar(&options.DefaultQueue, "default-queue", "default", "queue of jobs that name none")
@@ -67,9 +73,11 @@ func run(ctx context.Context, listen string, options simulator.Options) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s; is the address taken, or not this machine's? %w", listen, err)
 	}
-	cluster := sim.Store().Clusters()[0]
-	fmt.Printf("page       %s/\nGraphQL    %s/graphql\nAgent API  %s/v3\nrepos      %s/git/NAME.git\norg        %s\ncluster    %s %s\n",
-		options.PublicURL, options.PublicURL, options.PublicURL, options.PublicURL, sim.Store().Organization().Slug, cluster.Name, cluster.UUID)
+	fmt.Printf("page       %s/\nGraphQL    %s/graphql\nAgent API  %s/v3\nrepos      %s/git/NAME.git\norg        %s\n",
+		options.PublicURL, options.PublicURL, options.PublicURL, options.PublicURL, sim.Store().Organization().Slug)
+	for _, cluster := range sim.Store().Clusters() {
+		fmt.Printf("cluster    %s %s\n", cluster.Name, cluster.UUID)
+	}
 
 	server := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)

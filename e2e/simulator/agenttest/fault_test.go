@@ -57,7 +57,7 @@ func TestLostAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := f.inState(job, "finished")
-	if diff := cmp.Diff(outcome{"finished", -1, "agent_stop"}, outcomeOf(ended)); diff != "" {
+	if diff := cmp.Diff(outcome{"finished", -1, ""}, outcomeOf(ended)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if record := f.record(job); record.FinishAttempts != 0 {

@@ -15,7 +15,7 @@ func (s *server) createBuild(r *http.Request) (any, error) {
 	if err := decode(r, &request); err != nil {
 		return nil, err
 	}
-	return CreateBuild(s.store, s.publicURL, request)
+	return CreateBuild(s.store, s.PublicURL, request)
 }
 
 // CreateBuild makes a build of a request. A pipeline that cannot be used is a
@@ -74,11 +74,11 @@ func (s *server) createRepository(r *http.Request) (any, error) {
 	if err := decode(r, &request); err != nil {
 		return nil, err
 	}
-	commit, err := s.repositories.Commit(r.Context(), request.Name, request.Branch, request.Files)
+	commit, err := s.Repositories.Commit(r.Context(), request.Name, request.Branch, request.Files)
 	if err != nil {
 		return nil, err
 	}
-	return Repository{URL: RepositoryURL(s.publicURL, request.Name), Commit: commit}, nil
+	return Repository{URL: RepositoryURL(s.PublicURL, request.Name), Commit: commit}, nil
 }
 
 func (s *server) addCluster(r *http.Request) (any, error) {
@@ -86,7 +86,7 @@ func (s *server) addCluster(r *http.Request) (any, error) {
 	if err := decode(r, &request); err != nil {
 		return nil, err
 	}
-	return s.store.AddCluster(request.Name, request.AgentToken)
+	return s.store.AddCluster(request.Name, request.AgentToken, request.DefaultQueue)
 }
 
 func (s *server) pauseQueue(r *http.Request) (any, error) {

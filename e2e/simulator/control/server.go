@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/fault"
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/graphqlapi"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/logtext"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/repository"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/state"
@@ -17,16 +19,23 @@ const maxBodyBytes = 64 << 20
 // buildsListed is how many builds a list holds.
 const buildsListed = 200
 
-type server struct {
-	store        *state.Store
-	repositories *repository.Server
-	publicURL    string
+// Options are what is steered. All are required.
+type Options struct {
+	Repositories *repository.Server
+	GraphQL      *graphqlapi.Server
+	Faults       *fault.Script
+	// PublicURL has no slash at its end.
+	PublicURL string
 }
 
-// New returns the handler of /simulator/ and of /artifacts/. publicURL has no
-// slash at its end.
-func New(store *state.Store, repositories *repository.Server, publicURL string) http.Handler {
-	s := &server{store: store, repositories: repositories, publicURL: publicURL}
+type server struct {
+	Options
+	store *state.Store
+}
+
+// New returns the handler of /simulator/ and of /artifacts/.
+func New(store *state.Store, options Options) http.Handler {
+	s := &server{Options: options, store: store}
 	mux := http.NewServeMux()
 	handle := func(pattern string, endpoint func(*http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -57,6 +66,7 @@ func New(store *state.Store, repositories *repository.Server, publicURL string) 
 	handle("GET /simulator/agents", func(*http.Request) (any, error) { return s.store.Agents(), nil })
 	handle("POST /simulator/agents/{agent}", s.directAgent)
 	handle("POST /simulator/repositories", s.createRepository)
+	s.faultRoutes(handle)
 	mux.HandleFunc("GET /simulator/jobs/{job}/log", s.log)
 	s.artifactRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -56,10 +56,25 @@ type ClusterRequest struct {
 	Name string `json:"name"`
 	// AgentToken is what its agents register with.
 	AgentToken string `json:"agent_token"`
+	// DefaultQueue is where its jobs and agents are that name none. Default as the
+	// first cluster's.
+	DefaultQueue string `json:"default_queue,omitempty"`
+}
+
+// TokenRequest adds or revokes a token.
+type TokenRequest struct {
+	// Kind is "graphql" or "agent".
+	Kind    string `json:"kind"`
+	Token   string `json:"token"`
+	Revoked bool   `json:"revoked,omitempty"`
+	// Cluster is that of an agent token: a name or UUID, empty for the first,
+	// "none" for outside clusters.
+	Cluster string `json:"cluster,omitempty"`
 }
 
 // AgentRequest directs an agent.
 type AgentRequest struct {
 	// Action is what the agent's pings are told: "idle", "pause" or "disconnect".
+	// "lose" has it lost at once, as if it had been silent for too long.
 	Action string `json:"action"`
 }

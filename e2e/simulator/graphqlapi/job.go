@@ -1,6 +1,7 @@
 package graphqlapi
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,7 @@ func (j *job) ToJobTypeTrigger() (*triggerJob, bool) { return nil, false }
 func (j *job) ID() graphql.ID { return globalID("Job", j.Job.UUID) }
 func (j *job) UUID() string   { return j.Job.UUID }
 func (j *job) Label() *string { return optional(j.Job.Label) }
-func (j *job) Retried() bool  { return false }
+func (j *job) Retried() bool  { return j.Job.Retried }
 func (j *job) State() string  { return strings.ToUpper(string(j.Job.State)) }
 func (j *job) Build() *build  { return findBuild(j.store, j.BuildUUID) }
 func (j *job) Step() *step    { return &step{j.Job} }
@@ -69,7 +70,17 @@ func (j *commandJob) ExitStatus() *string {
 	return &text
 }
 
-func (j *commandJob) SignalReason() *string { return optional(strings.ToUpper(j.Job.SignalReason)) }
+// signalReasons are those that the schema knows; agents may send others.
+var signalReasons = []string{
+	"agent_incompatible", "agent_refused", "agent_stop", "cancel", "process_run_error", "signature_rejected", "stack_error",
+}
+
+func (j *commandJob) SignalReason() *string {
+	if !slices.Contains(signalReasons, j.Job.SignalReason) {
+		return nil
+	}
+	return optional(strings.ToUpper(j.Job.SignalReason))
+}
 
 func (j *commandJob) AutomaticArtifactUploadPaths() *string { return optional(j.ArtifactPaths) }
 
@@ -87,7 +98,7 @@ func (j *commandJob) ParallelGroupTotal() *int32 {
 	return number(j.ParallelTotal)
 }
 
-func (j *commandJob) RetriesCount() *int32      { return number(0) }
+func (j *commandJob) RetriesCount() *int32      { return number(j.Job.RetriesCount) }
 func (j *commandJob) Concurrency() *concurrency { return nil }
 func (j *commandJob) CreatedAt() *dateTime      { return moment(j.Job.CreatedAt) }
 func (j *commandJob) ScheduledAt() *dateTime    { return moment(j.Job.RunnableAt) }
@@ -95,7 +106,7 @@ func (j *commandJob) RunnableAt() *dateTime     { return moment(j.Job.RunnableAt
 func (j *commandJob) StartedAt() *dateTime      { return moment(j.Job.StartedAt) }
 func (j *commandJob) FinishedAt() *dateTime     { return moment(j.Job.FinishedAt) }
 func (j *commandJob) CanceledAt() *dateTime     { return moment(j.Job.CanceledAt) }
-func (j *commandJob) ExpiredAt() *dateTime      { return nil }
+func (j *commandJob) ExpiredAt() *dateTime      { return moment(j.Job.ExpiredAt) }
 
 func (j *commandJob) Cluster() *cluster { return findCluster(j.store, j.ClusterUUID) }
 
@@ -139,3 +150,4 @@ func (a *agent) Version() *string        { return optional(a.Agent.Version) }
 func (a *agent) ConnectionState() string { return a.Connection }
 func (a *agent) IsRunningJob() bool      { return a.JobUUID != "" }
 func (a *agent) MetaData() *[]string     { return &a.Tags }
+func (a *agent) LostAt() *dateTime       { return moment(a.Agent.LostAt) }

@@ -1,6 +1,8 @@
 package graphqlapi
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -57,19 +59,28 @@ func (r *root) Build(args slugOrUUID) *build {
 	return &build{Build: found, store: r.store}
 }
 
-// Viewer is the owner of every token.
-func (r *root) Viewer() *viewer { return &viewer{} }
+type userKey struct{}
 
-type viewer struct{}
+// withUser says whose token a request bears.
+func withUser(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, userKey{}, name)
+}
 
-const viewerUUID = "00000000-0000-4000-8000-000000000001"
+// Viewer is the owner of the token.
+func (r *root) Viewer(ctx context.Context) *viewer {
+	name, _ := ctx.Value(userKey{}).(string)
+	return &viewer{user{name: strings.TrimPrefix(name, "user-")}}
+}
 
-func (viewer) ID() graphql.ID { return globalID("Viewer", viewerUUID) }
-func (viewer) User() *user    { return &user{} }
+type viewer struct{ user user }
 
-type user struct{}
+func (v *viewer) ID() graphql.ID { return globalID("Viewer", v.user.UUID()) }
+func (v *viewer) User() *user    { return &v.user }
 
-func (user) ID() graphql.ID { return globalID("User", viewerUUID) }
-func (user) UUID() string   { return viewerUUID }
-func (user) Name() string   { return "Simulated Person" }
-func (user) Email() string  { return "person@example.com" }
+// user is a person with a number.
+type user struct{ name string }
+
+func (u *user) ID() graphql.ID { return globalID("User", u.UUID()) }
+func (u *user) UUID() string   { return fmt.Sprintf("00000000-0000-4000-8000-%012s", u.name) }
+func (u *user) Name() string   { return "Simulated Person " + u.name }
+func (u *user) Email() string  { return "person" + u.name + "@example.com" }

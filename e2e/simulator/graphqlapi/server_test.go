@@ -29,7 +29,7 @@ type fixture struct {
 	t       *testing.T
 	store   *state.Store
 	build   state.Build
-	handler http.Handler
+	handler *Server
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -43,24 +43,34 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := New(store, []string{"good"})
+	handler, err := New(store, []string{"good"}, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &fixture{t: t, store: store, build: build, handler: handler}
 }
 
-// ask sends a query and returns the status and the body.
-func (f *fixture) ask(query string, variables map[string]any) string {
+// send sends a query.
+func (f *fixture) send(token, query string, variables map[string]any, headers map[string]string) *httptest.ResponseRecorder {
 	f.t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
-		f.t.Fatal(err)
+		f.t.Error(err)
 	}
 	request := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(string(body)))
-	request.Header.Set("Authorization", "Bearer good")
+	request.Header.Set("Authorization", "Bearer "+token)
+	for name, value := range headers {
+		request.Header.Set(name, value)
+	}
 	recorder := httptest.NewRecorder()
 	f.handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+// ask sends a query and returns the body.
+func (f *fixture) ask(query string, variables map[string]any) string {
+	f.t.Helper()
+	recorder := f.send("good", query, variables, nil)
 	if recorder.Code != http.StatusOK {
 		f.t.Fatalf("status %d: %s", recorder.Code, recorder.Body)
 	}
@@ -95,7 +105,7 @@ func TestQueries(t *testing.T) {
 		"outside clusters":   {`{organization(slug: "example") {jobs(clustered: false) {count edges {cursor} pageInfo {hasNextPage startCursor}}}}`, nil, `{"data":{"organization":{"jobs":{"count":0,"edges":[],"pageInfo":{"hasNextPage":false,"startCursor":null}}}}}`},
 		"concurrency groups": {`{organization(slug: "example") {jobs(concurrency: {group: ["g"]}) {count}}}`, nil, `{"data":{"organization":{"jobs":{"count":0}}}}`},
 		"build by slug":      {`{build(slug: "example/pipeline/1") {uuid jobs(type: [WAIT]) {count}}}`, nil, `{"data":{"build":{"uuid":"` + f.build.UUID + `","jobs":{"count":1}}}}`},
-		"viewer":             {`{viewer {user {name}}}`, nil, `{"data":{"viewer":{"user":{"name":"Simulated Person"}}}}`},
+		"viewer":             {`{viewer {user {name}}}`, nil, `{"data":{"viewer":{"user":{"name":"Simulated Person 1"}}}}`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +117,7 @@ func TestQueries(t *testing.T) {
 }
 
 // deep asks for the jobs of the build of a job, and so on.
-var deep = `{organization(slug: "example") {` + strings.Repeat(`jobs {edges {node {... on JobTypeCommand {build {`, 4) +
+var deep = `{organization(slug: "example") {` + strings.Repeat(`jobs(first: 1) {edges {node {... on JobTypeCommand {build {`, 4) +
 	"number" + strings.Repeat("}}}}}", 4) + "}}"
 
 func TestQueryErrors(t *testing.T) {
@@ -149,6 +159,80 @@ func TestMutations(t *testing.T) {
 	want := `{"data":{"buildAnnotate":{"annotation":{"context":"default","style":"WARNING","priority":3,"body":{"text":"text"}}}}}`
 	if diff := cmp.Diff(want, f.ask(annotate, map[string]any{"id": state.GlobalID("Build", f.build.UUID)})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestAnnotations: GraphQL adds and changes annotations and lists them; it has no
+// mutation that removes one.
+func TestAnnotations(t *testing.T) {
+	f := newFixture(t)
+	id := state.GlobalID("Build", f.build.UUID)
+	annotate := func(input string) {
+		t.Helper()
+		if got := f.ask(`mutation($id: ID!) {buildAnnotate(input: {buildID: $id, `+input+`}) {annotation {uuid}}}`, map[string]any{"id": id}); strings.Contains(got, "errors") {
+			t.Fatal(got)
+		}
+	}
+	annotate(`body: "one", context: "a", priority: 9`)
+	annotate(`body: "waits", context: "b", style: WARNING`)
+	annotate(`body: "for quota", context: "b", style: ERROR`)
+	annotate(`body: ", still", context: "b", style: ERROR, append: true`)
+	cases := map[string]struct{ arguments, want string }{
+		"latest first":   {``, `{"count":2,"edges":[{"node":{"context":"b","style":"ERROR","priority":3,"body":{"text":"for quota, still"}}},{"node":{"context":"a","style":"DEFAULT","priority":9,"body":{"text":"one"}}}]}`},
+		"one of a style": {`(style: [ERROR])`, `{"count":1,"edges":[{"node":{"context":"b","style":"ERROR","priority":3,"body":{"text":"for quota, still"}}}]}`},
+		"by priority":    {`(order: PRIORITY_RECENTLY_CREATED, first: 1)`, `{"count":2,"edges":[{"node":{"context":"a","style":"DEFAULT","priority":9,"body":{"text":"one"}}}]}`},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := f.ask(`query($id: ID!) {build(uuid: $id) {annotations`+tc.arguments+` {count edges {node {context style priority body {text}}}}}}`, map[string]any{"id": f.build.UUID})
+			if diff := cmp.Diff(`{"data":{"build":{"annotations":`+tc.want+`}}}`, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRetryMutation cancels a job and runs it again.
+func TestRetryMutation(t *testing.T) {
+	f := newFixture(t)
+	const retry = `mutation($id: ID!) {jobTypeCommandRetry(input: {id: $id}) {jobTypeCommand {retried retryType} retriedInJobTypeCommand {state retriesCount}}}`
+	id := map[string]any{"id": state.GlobalID("Job", f.build.Jobs[0].UUID)}
+	if got := f.ask(retry, id); !strings.Contains(got, "only failed, timed out, expired or canceled jobs can be retried") {
+		t.Error(got)
+	}
+	if _, err := f.store.Cancel(f.build.Jobs[0].UUID, "test"); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"data":{"jobTypeCommandRetry":{"jobTypeCommand":{"retried":true,"retryType":"MANUAL"},"retriedInJobTypeCommand":{"state":"SCHEDULED","retriesCount":1}}}}`
+	if diff := cmp.Diff(want, f.ask(retry, id)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, id := range []string{"none", state.GlobalID("Job", "none")} {
+		if got := f.ask(retry, map[string]any{"id": id}); !strings.Contains(got, "No job found") {
+			t.Error(got)
+		}
+	}
+}
+
+// TestSignalReasons: an answer never holds a reason that the schema lacks.
+func TestSignalReasons(t *testing.T) {
+	for reason, want := range map[string]string{"stack_error": `"STACK_ERROR"`, "": "null", "something_new": "null"} {
+		f := newFixture(t)
+		identity, _ := f.store.Identify("agent-token")
+		agent, _, err := f.store.Register(identity, state.NewAgent{Tags: f.build.Jobs[0].Rules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.store.Acquire(agent.UUID, f.build.Jobs[0].UUID); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.store.Finish(f.build.Jobs[0].UUID, state.Finish{ExitStatus: "-1", SignalReason: reason}); err != nil {
+			t.Fatal(err)
+		}
+		got := f.ask(`query($id: ID!) {job(uuid: $id) {... on JobTypeCommand {exitStatus signalReason}}}`, map[string]any{"id": f.build.Jobs[0].UUID})
+		if diff := cmp.Diff(`{"data":{"job":{"exitStatus":"-1","signalReason":`+want+`}}}`, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/fault"
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator/graphqlapi"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/logtext"
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/state"
 )
@@ -15,14 +17,22 @@ import (
 var files embed.FS
 
 const (
-	// buildsShown and agentsShown bound the first page.
+	// buildsShown, agentsShown and faultsShown bound the first page.
 	buildsShown = 50
 	agentsShown = 20
+	faultsShown = 20
 	// logShown is how much of a log's end a page shows, in bytes.
 	logShown = 256 << 10
 )
 
+// Sources are what the pages show beside the store. All are required.
+type Sources struct {
+	Usage  func() graphqlapi.Usage
+	Faults func() []fault.Fault
+}
+
 type server struct {
+	Sources
 	store              *state.Store
 	builds, build, job *template.Template
 }
@@ -40,15 +50,18 @@ type view struct {
 	Artifacts           []state.Artifact
 	Log                 template.HTML
 	Cut                 bool
+	Usage               graphqlapi.Usage
+	Faults              []fault.Fault
+	Verdict             state.Verdict
 }
 
 // New returns the handler of the pages: the builds at /, a build at
 // /organization/pipeline/builds/number, a job at /jobs/uuid.
-func New(store *state.Store) http.Handler {
+func New(store *state.Store, sources Sources) http.Handler {
 	parse := func(name string) *template.Template {
 		return template.Must(template.New(name).Funcs(functions).ParseFS(files, "templates/layout.html", "templates/"+name))
 	}
-	s := &server{store: store, builds: parse("builds.html"), build: parse("build.html"), job: parse("job.html")}
+	s := &server{Sources: sources, store: store, builds: parse("builds.html"), build: parse("build.html"), job: parse("job.html")}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.showBuilds)
 	mux.HandleFunc("GET /{organization}/{pipeline}/builds/{number}", s.showBuild)
@@ -62,7 +75,11 @@ func (s *server) showBuilds(w http.ResponseWriter, r *http.Request) {
 	for i := len(agents) - 1; i >= 0 && len(shown) < agentsShown; i-- {
 		shown = append(shown, agents[i])
 	}
-	s.render(w, r, s.builds, view{Title: "Builds", Builds: s.store.Builds(buildsShown), Agents: shown})
+	faults := s.Faults()
+	faults = faults[max(0, len(faults)-faultsShown):]
+	s.render(w, r, s.builds, view{
+		Title: "Builds", Builds: s.store.Builds(buildsShown), Agents: shown, Usage: s.Usage(), Faults: faults, Verdict: s.store.Verdict(),
+	})
 }
 
 func (s *server) showBuild(w http.ResponseWriter, r *http.Request) {

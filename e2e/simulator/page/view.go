@@ -37,7 +37,7 @@ func jobTone(job state.Job) string {
 			return tonePassed
 		}
 		return toneFailed
-	case state.Canceled, state.TimedOut:
+	case state.Canceled, state.TimedOut, state.Expired:
 		return toneFailed
 	case state.Waiting, state.WaitingFailed, state.Skipped:
 		return toneIdle

@@ -34,6 +34,7 @@ func (r reader) command(where string, step *gopipeline.CommandStep) (Step, error
 		Priority:      r.priority,
 		Timeout:       fields.minutes("timeout_in_minutes"),
 		SoftFail:      fields.softFail("soft_fail"),
+		Retry:         fields.retry("retry"),
 		Skip:          fields.skip("skip"),
 
 		AllowDependencyFailure: fields.flag("allow_dependency_failure"),

@@ -51,6 +51,7 @@ type Step struct {
 	// Timeout is how long a job may run; 0 is for ever.
 	Timeout  time.Duration
 	SoftFail SoftFail
+	Retry    Retry
 	Skip     bool
 
 	// DependsOn lists what must end first. With Explicit a step ignores wait

@@ -29,6 +29,9 @@ func (s *Store) advanceOnce(b *build) bool {
 	barrier := outlookReady // of the wait step last passed
 	before := outlookReady  // of all jobs so far
 	for _, j := range b.jobs {
+		if j.retried() {
+			continue
+		}
 		if j.state == Waiting {
 			changed = s.decide(j, barrier, before) || changed
 		}
@@ -70,6 +73,7 @@ func (s *Store) decide(j *job, barrier, before outlook) bool {
 			j.state = Finished
 		}
 		j.finishedAt = now
+		s.changed(j)
 		return true
 	}
 	expect := barrier
@@ -81,10 +85,18 @@ func (s *Store) decide(j *job, barrier, before outlook) bool {
 		return false
 	case outlookFailed:
 		j.state, j.finishedAt = WaitingFailed, now
+		s.changed(j)
 	default:
-		j.state, j.runnableAt = Scheduled, now
+		s.schedule(j)
 	}
 	return true
+}
+
+// schedule has a job wait for an agent, as long as it may.
+func (s *Store) schedule(j *job) {
+	j.state, j.runnableAt = Scheduled, time.Now()
+	j.deadline = j.createdAt.Add(s.options.ScheduledExpiry)
+	s.changed(j)
 }
 
 // dependencies tells how the jobs that j names in depends_on fare.
@@ -107,7 +119,7 @@ func (b *build) dependencies(j *job) outlook {
 func (b *build) fare(dependency pipeline.Dependency) outlook {
 	result := outlookReady
 	for _, other := range b.jobs {
-		if other.step.Key != dependency.Step && other.step.GroupKey != dependency.Step {
+		if other.retried() || (other.step.Key != dependency.Step && other.step.GroupKey != dependency.Step) {
 			continue
 		}
 		switch {

@@ -23,7 +23,7 @@ type agent struct {
 	connection                    string
 	action                        string // what a ping is told to do
 	ignore                        bool   // gets nothing by ping
-	heardAt, registeredAt         time.Time
+	heardAt, registeredAt, lostAt time.Time
 	job                           *job
 }
 
@@ -49,12 +49,13 @@ type Agent struct {
 	JobUUID      string    `json:"job_uuid,omitempty"`
 	RegisteredAt time.Time `json:"registered_at"`
 	HeardAt      time.Time `json:"heard_at"`
+	LostAt       time.Time `json:"lost_at,omitzero"`
 }
 
 func (a *agent) snapshot() Agent {
 	result := Agent{
 		UUID: a.uuid, Name: a.name, Hostname: a.hostname, Version: a.version, Tags: a.tags, Connection: a.connection,
-		Action: a.action, Ignore: a.ignore, RegisteredAt: a.registeredAt, HeardAt: a.heardAt,
+		Action: a.action, Ignore: a.ignore, RegisteredAt: a.registeredAt, HeardAt: a.heardAt, LostAt: a.lostAt,
 	}
 	if a.cluster != nil {
 		result.ClusterUUID = a.cluster.uuid
@@ -87,7 +88,7 @@ func (s *Store) Register(identity Identity, request NewAgent) (Agent, string, er
 		a.tags = append(a.tags, tag)
 	}
 	if !queued {
-		a.tags = append(a.tags, queueRule+s.options.DefaultQueue)
+		a.tags = append(a.tags, queueRule+s.defaultQueue(a.cluster))
 	}
 	s.agents = append(s.agents, a)
 	s.agentByUUID[a.uuid] = a
@@ -116,7 +117,7 @@ func (s *Store) Heard(agentUUID string) {
 	if a, ok := s.agentByUUID[agentUUID]; ok {
 		a.heardAt = time.Now()
 		if a.connection == AgentLost {
-			a.connection = AgentConnected
+			a.connection, a.lostAt = AgentConnected, time.Time{}
 		}
 	}
 }
@@ -136,12 +137,12 @@ func (s *Store) setConnection(agentUUID, connection string) {
 	}
 	a.connection = connection
 	if connection != AgentConnected {
-		s.abandon(a)
+		s.abandon(a, reasonAgentStop)
 	}
 }
 
 // DirectAgent sets what pings tell an agent: "" or "idle" go on, "pause",
-// "disconnect".
+// "disconnect". "lose" has it lost at once.
 func (s *Store) DirectAgent(agentUUID, action string) (Agent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +150,12 @@ func (s *Store) DirectAgent(agentUUID, action string) (Agent, error) {
 	if !ok {
 		return Agent{}, notFound("no agent %q", agentUUID)
 	}
-	if !slices.Contains([]string{"", "idle", "pause", "disconnect"}, action) {
-		return Agent{}, unprocessable("unknown action %q; know idle, pause and disconnect", action)
+	if !slices.Contains([]string{"", "idle", "pause", "disconnect", "lose"}, action) {
+		return Agent{}, unprocessable("unknown action %q; know idle, pause, disconnect and lose", action)
+	}
+	if action == "lose" {
+		s.lose(a)
+		return a.snapshot(), nil
 	}
 	if action == "idle" {
 		action = ""

@@ -11,7 +11,7 @@ import (
 func (b *build) stepJobs(idOrKey string) []*job {
 	var result []*job
 	for _, j := range b.jobs {
-		if j.step.uuid == idOrKey || (idOrKey != "" && j.step.Key == idOrKey) {
+		if !j.retried() && (j.step.uuid == idOrKey || (idOrKey != "" && j.step.Key == idOrKey)) {
 			result = append(result, j)
 		}
 	}
@@ -111,6 +111,7 @@ func (s *Store) UpdateStep(buildUUID, idOrKey, name, value string, extend bool) 
 		}
 		for _, j := range jobs {
 			j.priority = number
+			s.changed(j)
 		}
 	case "notify":
 		shared.attributes[name] = value
@@ -146,5 +147,6 @@ func (s *Store) SetPriority(jobUUID string, priority int) error {
 		return notFound("No job found")
 	}
 	j.priority = priority
+	s.changed(j)
 	return nil
 }

@@ -46,8 +46,8 @@ type NewBuild struct {
 	Pipeline pipeline.Pipeline
 	// Slug names the pipeline. Default "pipeline".
 	Slug string
-	// Cluster is the name or UUID of the pipeline's cluster. Empty is the first;
-	// "none" is outside any cluster.
+	// Cluster is the name or UUID of the pipeline's cluster. Empty is the first, if
+	// there is one; "none" is outside any cluster.
 	Cluster                             string
 	Branch, Commit, Message, Repository string
 	Env, MetaData                       map[string]string
@@ -128,7 +128,7 @@ func (s *Store) pipelineFor(request NewBuild) (*pipelineRecord, error) {
 	var c *cluster
 	switch request.Cluster {
 	case "":
-		c = s.organization.clusters[0]
+		c = s.firstCluster()
 	case Unclustered:
 	default:
 		if c = s.cluster(request.Cluster); c == nil {

@@ -8,6 +8,10 @@ type progress struct {
 func (b *build) progress() progress {
 	var p progress
 	for _, j := range b.jobs {
+		if j.retried() {
+			p.started++ // or it would not have been
+			continue
+		}
 		if !j.startedAt.IsZero() || (j.state.Ended() && j.kind() == TypeCommand) {
 			p.started++
 		}

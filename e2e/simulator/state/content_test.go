@@ -208,15 +208,24 @@ func TestViolations(t *testing.T) {
 		"finish repeated": {append(did(EventAcquire, EventStart, EventFinish), Event{Kind: EventFinish}), []string{"job j: finish was sent 2 times"}},
 		"after the loss":  {append(did(EventAcquire, EventStart, EventLost), Event{Kind: EventFinish}, Event{Kind: EventFinish}), nil},
 		"acquire refused": {append(did(EventAcquire), Event{Kind: EventAcquire}), nil},
+		"answer lost":     {append(did(EventAcquire, EventStart, EventFault, EventFinish), Event{Kind: EventFinish}), nil},
+		"one answer lost, sent thrice": {
+			append(did(EventAcquire, EventStart, EventFault, EventFinish), Event{Kind: EventFinish}, Event{Kind: EventFinish}),
+			[]string{"job j: finish was sent 3 times"},
+		},
+		"retried twice": {did(EventRetried, EventRetried), []string{"job j: retried 2 times"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			o := oracle{records: map[string]*Record{}}
+			o := newOracle()
 			for _, event := range tc.events {
 				o.note("j", event)
 			}
 			if diff := cmp.Diff(tc.want, o.records["j"].violations()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if known := o.wrong["j"] != nil; known != (tc.want != nil) {
+				t.Errorf("noticed at once: %t", known)
 			}
 		})
 	}
@@ -224,10 +233,10 @@ func TestViolations(t *testing.T) {
 
 func TestClusters(t *testing.T) {
 	s := newStore(t, Options{})
-	added, err := s.AddCluster("second", "second-token")
+	added, err := s.AddCluster("second", "second-token", "")
 	s.must(err)
 	for _, pair := range [][2]string{{"second", "other"}, {"third", "second-token"}, {"third", "agent-token"}, {"", "x"}} {
-		_, err := s.AddCluster(pair[0], pair[1])
+		_, err := s.AddCluster(pair[0], pair[1], "")
 		s.refused(err, http.StatusUnprocessableEntity)
 	}
 	job := s.buildOf(NewBuild{Cluster: "second"}, oneJob).Jobs[0]

@@ -27,6 +27,7 @@ func (s *Store) Ping(agentUUID string) (action, jobUUID string) {
 	now := time.Now()
 	j.state, j.assignedAt, j.deadline = Assigned, now, now.Add(s.options.AssignTimeout)
 	s.give(j, a)
+	s.changed(j)
 	s.oracle.note(j.uuid, Event{Kind: EventAssigned, Agent: a.name, AgentUUID: a.uuid, Accepted: true})
 	return "", j.uuid
 }
@@ -35,7 +36,7 @@ func (s *Store) Ping(agentUUID string) (action, jobUUID string) {
 // rules the agent satisfies and whose queue is not paused.
 func (s *Store) next(a *agent) *job {
 	var best *job
-	for _, j := range s.jobs { // oldest first
+	for _, j := range s.openJobs() { // oldest first
 		if j.state != Scheduled || j.build.cluster != a.cluster || (j.queue != nil && j.queue.paused) {
 			continue
 		}

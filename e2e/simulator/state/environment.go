@@ -44,7 +44,7 @@ func (s *Store) jobEnvironment(j *job, authors map[string]string) map[string]str
 		"BUILDKITE_COMMAND":        j.step.Command,
 		"BUILDKITE_SCRIPT_PATH":    j.step.Command,
 		"BUILDKITE_ARTIFACT_PATHS": j.step.ArtifactPaths,
-		"BUILDKITE_RETRY_COUNT":    "0",
+		"BUILDKITE_RETRY_COUNT":    strconv.Itoa(j.retry.count),
 		"BUILDKITE_TIMEOUT":        "false",
 	}
 	if j.step.Timeout > 0 {

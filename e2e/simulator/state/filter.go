@@ -70,24 +70,20 @@ func among[T comparable](wanted []T, value T) bool {
 func (s *Store) ListJobs(filter Filter, page Page) (Paged[Job], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var picked []*job
-	for _, j := range slices.Backward(s.jobs) {
-		if filter.picks(j) {
-			picked = append(picked, j)
-		}
-	}
+	picked := s.pick(&filter)
 	key := func(j *job) string { return fmt.Sprintf("%019d", math.MaxInt64-j.sequence) }
 	if filter.ByAssignment {
 		key = func(j *job) string {
 			return fmt.Sprintf("%019d.%019d", math.MaxInt64-j.assignment, math.MaxInt64-j.sequence)
 		}
-		slices.SortStableFunc(picked, func(a, b *job) int { return cmp.Compare(key(a), key(b)) })
+		slices.SortStableFunc(picked, func(a, b *job) int { return cmp.Compare(b.assignment, a.assignment) })
 	}
 	paged, err := Paginate(picked, key, page)
 	if err != nil {
 		return Paged[Job]{}, err
 	}
 	result := Paged[Job]{Cursors: paged.Cursors, Count: paged.Count, HasNext: paged.HasNext, HasPrev: paged.HasPrev}
+	result.Items = make([]Job, 0, len(paged.Items))
 	for _, j := range paged.Items {
 		result.Items = append(result.Items, j.snapshot())
 	}

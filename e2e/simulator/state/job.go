@@ -24,11 +24,17 @@ const (
 	TimingOut     State = "timing_out"
 	TimedOut      State = "timed_out"
 	Skipped       State = "skipped"
+	Expired       State = "expired"
 )
 
 // Ended reports whether nothing more happens in this state.
 func (s State) Ended() bool {
-	return slices.Contains([]State{WaitingFailed, Finished, Canceled, TimedOut, Skipped}, s)
+	switch s {
+	case WaitingFailed, Finished, Canceled, TimedOut, Skipped, Expired:
+		return true
+	default:
+		return false
+	}
 }
 
 // WithAgent reports whether an agent has acquired or accepted the job and not
@@ -52,7 +58,10 @@ type job struct {
 	rules    []string
 	priority int
 	env      map[string]string
-	state    State
+	// authorsEnv is env without what Buildkite sets.
+	authorsEnv map[string]string
+	state      State
+	retry      retryRecord
 
 	parallelIndex, parallelTotal int
 
@@ -68,8 +77,10 @@ type job struct {
 	uploads map[string]*upload
 
 	createdAt, runnableAt, assignedAt, acceptedAt time.Time
-	startedAt, finishedAt, canceledAt             time.Time
+	startedAt, finishedAt, canceledAt, expiredAt  time.Time
 }
+
+var noTime time.Time
 
 // step is what the jobs of one step share, and what `step update` may change.
 type step struct {
@@ -132,6 +143,17 @@ type Job struct {
 	AgentUUID string `json:"agent_uuid,omitempty"`
 	AgentName string `json:"agent_name,omitempty"`
 
+	// Retried is true once another job has taken this one's place, which
+	// RetriedInUUID names; RetryType says how.
+	Retried       bool   `json:"retried,omitempty"`
+	RetriedInUUID string `json:"retried_in_job_uuid,omitempty"`
+	RetryType     string `json:"retry_type,omitempty"`
+	// RetriesCount is how many jobs were before this one, RetrySourceUUID the last.
+	RetriesCount    int    `json:"retries_count,omitempty"`
+	RetrySourceUUID string `json:"retry_source_uuid,omitempty"`
+	// Retry are the step's rules.
+	Retry pipeline.Retry `json:"-"`
+
 	CreatedAt  time.Time `json:"created_at"`
 	RunnableAt time.Time `json:"runnable_at,omitzero"`
 	AssignedAt time.Time `json:"assigned_at,omitzero"`
@@ -139,6 +161,7 @@ type Job struct {
 	StartedAt  time.Time `json:"started_at,omitzero"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
 	CanceledAt time.Time `json:"canceled_at,omitzero"`
+	ExpiredAt  time.Time `json:"expired_at,omitzero"`
 }
 
 // Ended reports whether nothing more happens to the job.
@@ -154,7 +177,14 @@ func (j *job) snapshot() Job {
 		Passed: j.passed(), SoftFailed: j.softFailed(), ExitStatus: j.exitStatus,
 		Signal: j.signal, SignalReason: j.signalReason, LogBytes: j.log.size,
 		CreatedAt: j.createdAt, RunnableAt: j.runnableAt, AssignedAt: j.assignedAt, AcceptedAt: j.acceptedAt,
-		StartedAt: j.startedAt, FinishedAt: j.finishedAt, CanceledAt: j.canceledAt,
+		StartedAt: j.startedAt, FinishedAt: j.finishedAt, CanceledAt: j.canceledAt, ExpiredAt: j.expiredAt,
+		Retried: j.retried(), RetryType: j.retry.kind, RetriesCount: j.retry.count, Retry: j.step.Retry,
+	}
+	if j.retry.by != nil {
+		result.RetriedInUUID = j.retry.by.uuid
+	}
+	if j.retry.source != nil {
+		result.RetrySourceUUID = j.retry.source.uuid
 	}
 	if j.queue != nil {
 		result.ClusterUUID, result.QueueUUID, result.QueueKey = j.queue.cluster.uuid, j.queue.uuid, j.queue.key

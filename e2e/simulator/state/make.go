@@ -31,9 +31,7 @@ func (s *Store) makeJobs(b *build, steps []pipeline.Step, uploaded map[string]st
 }
 
 func (s *Store) makeJob(b *build, shared *step, index int, uploaded map[string]string) *job {
-	j := &job{
-		uuid: newUUID(), build: b, step: shared, state: Waiting, createdAt: time.Now(), uploads: map[string]*upload{},
-	}
+	j := s.newJob(b, shared)
 	if shared.Priority != nil {
 		j.priority = *shared.Priority
 	}
@@ -47,7 +45,7 @@ func (s *Store) makeJob(b *build, shared *step, index int, uploaded map[string]s
 		j.state, j.finishedAt = Skipped, j.createdAt
 	}
 	j.rules = slices.Clone(shared.Rules)
-	key := s.options.DefaultQueue
+	key := s.defaultQueue(b.cluster)
 	at := slices.IndexFunc(j.rules, func(rule string) bool { return strings.HasPrefix(rule, queueRule) })
 	if at >= 0 {
 		key = strings.TrimPrefix(j.rules[at], queueRule)
@@ -57,8 +55,13 @@ func (s *Store) makeJob(b *build, shared *step, index int, uploaded map[string]s
 	if b.cluster != nil {
 		j.queue = b.cluster.queue(key)
 	}
-	j.env = s.jobEnvironment(j, merge(b.env, uploaded, shared.Env))
+	j.authorsEnv = merge(b.env, uploaded, shared.Env)
+	j.env = s.jobEnvironment(j, j.authorsEnv)
 	return j
+}
+
+func (s *Store) newJob(b *build, shared *step) *job {
+	return &job{uuid: newUUID(), build: b, step: shared, state: Waiting, createdAt: time.Now(), uploads: map[string]*upload{}}
 }
 
 // checkKeys refuses a key that the build has already, and a dependency on a key
@@ -93,7 +96,9 @@ func (s *Store) register(jobs []*job) {
 		s.sequence++
 		j.sequence = s.sequence
 		s.jobs = append(s.jobs, j)
+		s.open = append(s.open, j)
 		s.jobByUUID[j.uuid] = j
+		s.changed(j)
 		s.oracle.note(j.uuid, Event{Kind: EventCreated, Accepted: true})
 	}
 }

@@ -25,6 +25,11 @@ const (
 	EventLost      EventKind = "agent_lost"
 	EventGraceOver EventKind = "grace_over"
 	EventPromise   EventKind = "promised_failure"
+	EventExpired   EventKind = "expired"
+	EventRetried   EventKind = "retried"
+	// EventFault is a fault that was asked for: the answer to a request about the
+	// job was lost or spoilt.
+	EventFault EventKind = "fault"
 )
 
 // maxEvents bounds the events kept for one job; counters go on counting.
@@ -56,10 +61,14 @@ type Record struct {
 	Acquisitions int `json:"acquisitions"`
 	Starts       int `json:"starts"`
 	// Finishes counts accepted finishes, FinishAttempts all.
-	Finishes       int     `json:"finishes"`
-	FinishAttempts int     `json:"finish_attempts"`
-	Cancels        int     `json:"cancels"`
-	Events         []Event `json:"events"`
+	Finishes       int `json:"finishes"`
+	FinishAttempts int `json:"finish_attempts"`
+	Cancels        int `json:"cancels"`
+	// Faults counts answers about the job that a scripted fault lost or spoilt.
+	Faults int `json:"faults,omitempty"`
+	// Retries counts jobs that took this one's place; more than one is wrong.
+	Retries int     `json:"retries,omitempty"`
+	Events  []Event `json:"events"`
 
 	endedWithoutAgent bool
 }
@@ -68,6 +77,26 @@ type Record struct {
 // does not ask the state machine, so that it can catch it out.
 type oracle struct {
 	records map[string]*Record
+	order   []*Record          // oldest first
+	wrong   map[string]*Record // those with violations
+	totals  Totals
+}
+
+// Totals are sums over all jobs.
+type Totals struct {
+	Jobs            int `json:"jobs"`
+	AcquireAttempts int `json:"acquire_attempts"`
+	Acquired        int `json:"acquired"`
+	Started         int `json:"started"`
+	Finished        int `json:"finished"`
+	Retried         int `json:"retried"`
+	Lost            int `json:"lost"`
+	Expired         int `json:"expired"`
+	Faults          int `json:"faults"`
+}
+
+func newOracle() oracle {
+	return oracle{records: map[string]*Record{}, wrong: map[string]*Record{}}
 }
 
 func (o *oracle) record(jobUUID string) *Record {
@@ -75,6 +104,8 @@ func (o *oracle) record(jobUUID string) *Record {
 	if !ok {
 		r = &Record{JobUUID: jobUUID}
 		o.records[jobUUID] = r
+		o.order = append(o.order, r)
+		o.totals.Jobs++
 	}
 	return r
 }
@@ -85,26 +116,51 @@ func (o *oracle) note(jobUUID string, event Event) {
 	if len(r.Events) < maxEvents {
 		r.Events = append(r.Events, event)
 	}
+	o.count(r, event)
+	if len(r.violations()) > 0 {
+		o.wrong[jobUUID] = r
+	} else {
+		delete(o.wrong, jobUUID)
+	}
+}
+
+func (o *oracle) count(r *Record, event Event) {
+	t := &o.totals
 	switch event.Kind {
 	case EventAcquire:
-		r.AcquireAttempts++
+		increment(&r.AcquireAttempts, &t.AcquireAttempts)
 	case EventFinish:
 		r.FinishAttempts++
 	case EventCancel:
 		r.Cancels++
-	case EventLost, EventGraceOver:
+	case EventLost:
 		r.endedWithoutAgent = true
+		t.Lost++
+	case EventGraceOver:
+		r.endedWithoutAgent = true
+	case EventExpired:
+		t.Expired++
+	case EventFault:
+		increment(&r.Faults, &t.Faults)
+	case EventRetried:
+		increment(&r.Retries, &t.Retried)
 	}
 	if !event.Accepted {
 		return
 	}
 	switch event.Kind {
 	case EventAcquire, EventAccept:
-		r.Acquisitions++
+		increment(&r.Acquisitions, &t.Acquired)
 	case EventStart:
-		r.Starts++
+		increment(&r.Starts, &t.Started)
 	case EventFinish:
-		r.Finishes++
+		increment(&r.Finishes, &t.Finished)
+	}
+}
+
+func increment(counters ...*int) {
+	for _, counter := range counters {
+		*counter++
 	}
 }
 
@@ -149,35 +205,21 @@ func (r *Record) violations() []string {
 	add(r.Starts > r.Acquisitions, "started without having been acquired")
 	add(r.Finishes > 1, "finished %d times", r.Finishes)
 	add(r.Finishes > r.Acquisitions, "finished without having been acquired")
-	// Once we have ended a job ourselves its agent does not know yet and may say so.
-	add(r.FinishAttempts > 1 && !r.endedWithoutAgent, "finish was sent %d times", r.FinishAttempts)
+	add(r.Retries > 1, "retried %d times", r.Retries)
+	// Once we have ended a job ourselves its agent does not know yet and may say
+	// so, and after a lost answer it says the same again.
+	add(r.FinishAttempts > 1+r.Faults && !r.endedWithoutAgent, "finish was sent %d times", r.FinishAttempts)
 	return result
 }
 
-// Report is what the oracle has to say about all jobs.
-type Report struct {
-	// Violations are sentences about what must never happen.
-	Violations []string `json:"violations"`
-	// Unfinished are jobs that an agent took and that have not ended.
-	Unfinished []string `json:"unfinished"`
-	// Records are by job, oldest first.
-	Records []Record `json:"records"`
-}
-
-// Report returns the oracle's view of all jobs.
-func (s *Store) Report() Report {
+// NoteFault tells the oracle that the answer to a request about a job was lost
+// or spoilt on purpose, so that what the agent does twice is not held against it.
+func (s *Store) NoteFault(jobUUID, what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	report := Report{Violations: []string{}, Unfinished: []string{}}
-	for _, uuid := range sortedKeys(s.oracle.records) { // UUIDs begin with the time
-		r := s.oracle.records[uuid]
-		report.Violations = append(report.Violations, r.violations()...)
-		if j, ok := s.jobByUUID[uuid]; ok && r.Acquisitions > 0 && !j.state.Ended() {
-			report.Unfinished = append(report.Unfinished, uuid)
-		}
-		report.Records = append(report.Records, r.snapshot())
+	if _, known := s.oracle.records[jobUUID]; known {
+		s.oracle.note(jobUUID, Event{Kind: EventFault, Accepted: true, Message: what})
 	}
-	return report
 }
 
 // Record returns what happened to one job.

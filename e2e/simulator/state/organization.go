@@ -106,9 +106,10 @@ func (q *queue) snapshot() Queue {
 	return Queue{UUID: q.uuid, Key: q.key, ClusterUUID: q.cluster.uuid, DispatchPaused: q.paused, PausedAt: q.pausedAt, Note: q.note}
 }
 
-// AddCluster makes a cluster whose agents register with token. It is a Problem
-// when the name or the token is taken.
-func (s *Store) AddCluster(name, token string) (Cluster, error) {
+// AddCluster makes a cluster whose agents register with token. Jobs and agents
+// that name no queue are in defaultQueue; empty is Options.DefaultQueue. It is a
+// Problem when the name or the token is taken.
+func (s *Store) AddCluster(name, token, defaultQueue string) (Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if name == "" || token == "" {
@@ -120,16 +121,34 @@ func (s *Store) AddCluster(name, token string) (Cluster, error) {
 	if s.cluster(name) != nil {
 		return Cluster{}, unprocessable("cluster %q exists already", name)
 	}
-	added := s.addCluster(name)
+	added := s.addCluster(name, orDefault(defaultQueue, s.options.DefaultQueue))
 	s.tokens[token] = Identity{Kind: RegistrationToken, cluster: added}
 	return added.snapshot(), nil
 }
 
-func (s *Store) addCluster(name string) *cluster {
+func (s *Store) addCluster(name, defaultQueue string) *cluster {
 	c := &cluster{uuid: fixedUUID(s.organization.slug + "/" + name), name: name}
-	c.defaultQueue = c.queue(s.options.DefaultQueue)
+	c.defaultQueue = c.queue(defaultQueue)
 	s.organization.clusters = append(s.organization.clusters, c)
 	return c
+}
+
+// defaultQueue is where jobs and agents are that name no queue. c is nil outside
+// clusters.
+func (s *Store) defaultQueue(c *cluster) string {
+	if c == nil {
+		return s.options.DefaultQueue
+	}
+	return c.defaultQueue.key
+}
+
+// firstCluster returns the cluster of requests that name none, or nil if there
+// are no clusters.
+func (s *Store) firstCluster() *cluster {
+	if len(s.organization.clusters) == 0 {
+		return nil
+	}
+	return s.organization.clusters[0]
 }
 
 // cluster finds a cluster by name or UUID.
@@ -160,11 +179,12 @@ func (c *cluster) queue(key string) *queue {
 func (s *Store) PauseQueue(clusterName, key string, paused bool, note string) (Queue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.organization.clusters[0]
+	c := s.firstCluster()
 	if clusterName != "" {
-		if c = s.cluster(clusterName); c == nil {
-			return Queue{}, notFound("no cluster %q", clusterName)
-		}
+		c = s.cluster(clusterName)
+	}
+	if c == nil {
+		return Queue{}, notFound("no cluster %q", clusterName)
 	}
 	if key == "" {
 		return Queue{}, unprocessable("name the queue to pause or resume")

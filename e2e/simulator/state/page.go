@@ -59,6 +59,7 @@ func Paginate[T any](items []T, key func(T) string, p Page) (Paged[T], error) {
 		return Paged[T]{}, err
 	}
 	result := Paged[T]{Items: items[start:end], Count: len(items), HasNext: end < len(items), HasPrev: start > 0}
+	result.Cursors = make([]string, 0, len(result.Items))
 	for _, item := range result.Items {
 		result.Cursors = append(result.Cursors, base64.StdEncoding.EncodeToString([]byte(key(item))))
 	}

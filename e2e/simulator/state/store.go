@@ -27,6 +27,9 @@ type Options struct {
 	Organization string
 	// Cluster is the name of its first cluster. Default "default".
 	Cluster string
+	// Unclustered is an organization without clusters: there is no first one, and
+	// AgentTokens register agents outside clusters.
+	Unclustered bool
 	// DefaultQueue is the key of the queue of jobs that name none. Default "default".
 	DefaultQueue string
 	// AgentTokens register agents with the first cluster. Default one, "agent-token".
@@ -44,6 +47,9 @@ type Options struct {
 	// AssignTimeout is how long an agent may take to accept a job that a ping
 	// gave it. Default 60 s.
 	AssignTimeout time.Duration
+	// ScheduledExpiry is how long after its creation a job may wait for an agent
+	// before it expires. Default 30 days.
+	ScheduledExpiry time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -66,6 +72,7 @@ func (o Options) withDefaults() Options {
 	positive(&o.HeartbeatTimeout, 180*time.Second)
 	positive(&o.CancelGrace, 60*time.Second)
 	positive(&o.AssignTimeout, 60*time.Second)
+	positive(&o.ScheduledExpiry, 30*24*time.Hour)
 	return o
 }
 
@@ -78,6 +85,9 @@ type Store struct {
 	builds       []*build
 	buildByUUID  map[string]*build
 	jobs         []*job // oldest first
+	open         []*job // see openJobs
+	revived      bool   // an ended job is open again
+	listings     listings
 	jobByUUID    map[string]*job
 	sequence     int // of the youngest job
 	assignments  int // of the latest job given to an agent
@@ -89,7 +99,8 @@ type Store struct {
 	oracle       oracle
 }
 
-// New returns a Store with one organization, one cluster and its default queue.
+// New returns a Store with one organization and, unless it has none, one cluster
+// and its default queue.
 func New(options Options) *Store {
 	options = options.withDefaults()
 	s := &Store{
@@ -99,10 +110,13 @@ func New(options Options) *Store {
 		agentByUUID: map[string]*agent{},
 		tokens:      map[string]Identity{},
 		artifacts:   map[string]*artifact{},
-		oracle:      oracle{records: map[string]*Record{}},
+		oracle:      newOracle(),
 	}
 	s.organization = newOrganization(options.Organization)
-	first := s.addCluster(options.Cluster)
+	var first *cluster
+	if !options.Unclustered {
+		first = s.addCluster(options.Cluster, options.DefaultQueue)
+	}
 	for _, token := range options.AgentTokens {
 		s.tokens[token] = Identity{Kind: RegistrationToken, cluster: first}
 	}

@@ -2,7 +2,9 @@ package state
 
 import "time"
 
-// Reasons that Buildkite itself gives for the end of a job.
+// Reasons that Buildkite itself gives for the end of a job. There is none for a
+// lost agent: such a job has the exit status -1 and no reason, and that is how
+// retry rules tell it from one whose agent was stopped.
 const (
 	reasonCancel    = "cancel"
 	reasonAgentStop = "agent_stop"
@@ -16,11 +18,10 @@ func (s *Store) Sweep() {
 	now := time.Now()
 	for _, a := range s.agents {
 		if a.connection == AgentConnected && now.Sub(a.heardAt) > s.options.HeartbeatTimeout {
-			a.connection = AgentLost
-			s.abandon(a)
+			s.lose(a)
 		}
 	}
-	for _, j := range s.jobs {
+	for _, j := range s.openJobs() {
 		if j.deadline.IsZero() || now.Before(j.deadline) {
 			continue
 		}
@@ -28,9 +29,14 @@ func (s *Store) Sweep() {
 	}
 }
 
+func (s *Store) lose(a *agent) {
+	a.connection, a.lostAt = AgentLost, time.Now()
+	s.abandon(a, "")
+}
+
 // abandon takes the job away from an agent that is gone. What the agent had
-// begun has failed; what it had not even accepted goes to another.
-func (s *Store) abandon(a *agent) {
+// begun has failed, for reason; what it had not even accepted goes to another.
+func (s *Store) abandon(a *agent, reason string) {
 	j := a.job
 	if j == nil {
 		return
@@ -40,21 +46,29 @@ func (s *Store) abandon(a *agent) {
 		s.reschedule(j)
 		return
 	}
-	s.end(j, -1, "", reasonAgentStop)
+	s.end(j, -1, "", reason)
 }
 
 func (s *Store) reschedule(j *job) {
 	j.release()
-	j.state, j.agent, j.assignedAt, j.deadline = Scheduled, nil, time.Time{}, time.Time{}
+	j.state, j.agent, j.assignedAt = Scheduled, nil, time.Time{}
+	j.deadline = j.createdAt.Add(s.options.ScheduledExpiry)
+	s.changed(j)
 }
 
 // expire handles a job whose state's time is over.
 func (s *Store) expire(j *job, now time.Time) {
 	switch j.state {
+	case Scheduled:
+		j.state, j.expiredAt, j.finishedAt, j.deadline = Expired, now, now, time.Time{}
+		s.changed(j)
+		s.oracle.note(j.uuid, Event{Kind: EventExpired, Accepted: true})
+		s.advance(j.build)
 	case Assigned:
 		s.reschedule(j)
 	case Running:
 		j.state, j.deadline = TimingOut, now.Add(s.options.CancelGrace)
+		s.changed(j)
 		s.oracle.note(j.uuid, Event{Kind: EventTimeout, Accepted: true})
 	case Canceling, TimingOut:
 		s.oracle.note(j.uuid, Event{Kind: EventGraceOver, Accepted: true})

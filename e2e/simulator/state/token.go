@@ -37,6 +37,36 @@ type Identity struct {
 	cluster *cluster
 }
 
+// SetAgentToken has a token register agents of a cluster, which is a name, a UUID,
+// empty for the first or Unclustered, or with revoked has it register none any
+// more. Agents that are registered already go on.
+func (s *Store) SetAgentToken(token, clusterName string, revoked bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, taken := s.tokens[token]
+	switch {
+	case token == "":
+		return unprocessable("name the token")
+	case taken && known.Kind != RegistrationToken:
+		return unprocessable("that is no agent token")
+	case revoked && !taken:
+		return notFound("no such agent token")
+	case revoked:
+		delete(s.tokens, token)
+		return nil
+	}
+	var c *cluster
+	if clusterName == "" {
+		c = s.firstCluster()
+	} else if clusterName != Unclustered {
+		if c = s.cluster(clusterName); c == nil {
+			return notFound("no cluster %q", clusterName)
+		}
+	}
+	s.tokens[token] = Identity{Kind: RegistrationToken, cluster: c}
+	return nil
+}
+
 // Identify returns who token speaks for.
 func (s *Store) Identify(token string) (Identity, bool) {
 	s.mu.Lock()

@@ -18,6 +18,7 @@ type Acquired struct {
 func (s *Store) take(j *job, a *agent) Acquired {
 	s.give(j, a)
 	j.state, j.acceptedAt, j.deadline = Accepted, time.Now(), time.Time{}
+	s.changed(j)
 	j.token = newToken("job")
 	s.tokens[j.token] = Identity{Kind: JobToken, AgentUUID: a.uuid, JobUUID: j.uuid}
 	return Acquired{Job: j.snapshot(), Env: j.agentEnvironment(), Token: j.token}
@@ -40,6 +41,7 @@ func (s *Store) Start(jobUUID string) error {
 		return err
 	}
 	j.state, j.startedAt = Running, time.Now()
+	s.changed(j)
 	if j.step.Timeout > 0 {
 		j.deadline = j.startedAt.Add(j.step.Timeout)
 	}
@@ -95,7 +97,9 @@ func (s *Store) end(j *job, status int, signal, reason string) {
 	}
 	j.exitStatus, j.signal, j.signalReason = &status, signal, reason
 	j.finishedAt, j.deadline = time.Now(), time.Time{}
+	s.changed(j)
 	j.release()
+	s.retryAutomatically(j)
 	s.advance(j.build)
 }
 
@@ -130,6 +134,7 @@ func (s *Store) cancel(j *job, by string) {
 		j.release()
 		j.state, j.finishedAt, j.deadline = Canceled, now, time.Time{}
 	}
+	s.changed(j)
 }
 
 // CancelBuild cancels every job of a build that has not ended. It is a 422 when

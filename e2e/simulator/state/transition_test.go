@@ -177,7 +177,7 @@ func TestTimePasses(t *testing.T) {
 		why   string
 		beats bool // the agent goes on sending heartbeats
 	}{
-		"silent agent":             {oneJob, (*store).begin, 31 * time.Second, Finished, &minusOne, "agent_stop", false},
+		"silent agent":             {oneJob, (*store).begin, 31 * time.Second, Finished, &minusOne, "", false},
 		"nearly silent agent":      {oneJob, (*store).begin, 29 * time.Second, Running, nil, "", false},
 		"job not accepted":         {oneJob, func(s *store, a Agent, _ Job) { s.Ping(a.UUID) }, 21 * time.Second, Scheduled, nil, "", false},
 		"assigned to silent agent": {oneJob, func(s *store, a Agent, _ Job) { s.Ping(a.UUID) }, 31 * time.Second, Scheduled, nil, "", false},

@@ -55,6 +55,7 @@ func (s *Store) UploadPipeline(jobUUID, id string, text []byte, replace bool) er
 		for _, later := range b.jobs[at:] {
 			if later.state == Waiting || later.state == Scheduled {
 				later.state = Skipped
+				s.changed(later)
 			}
 		}
 	}

@@ -1,0 +1,159 @@
+package startbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/buildkite/agent-stack-k8s/e2e/cluster"
+	"github.com/buildkite/agent-stack-k8s/e2e/images"
+	"github.com/buildkite/agent-stack-k8s/e2e/progress"
+	"github.com/buildkite/agent-stack-k8s/e2e/simulator"
+	"github.com/buildkite/agent-stack-k8s/e2e/stack"
+)
+
+const (
+	namespace  = "bench-start"
+	agentToken = "bench-agent-token"
+	// Ports of their own, so that a demo can run beside.
+	simulatorAddress = cluster.NodeIP + ":8022"
+)
+
+// Options say how to measure.
+type Options struct {
+	// Bin is the directory of the programs.
+	Bin string
+	// Runs is how many times each shape runs, after one that does not count.
+	Runs int
+	// Out gets the table, Log the progress.
+	Out, Log io.Writer
+}
+
+type bench struct {
+	cluster                kubernetes.Interface
+	kubectl                stack.Kubectl
+	client                 *simulator.Client
+	agentImage, shellImage string
+	entrypointImage        string
+}
+
+// Measure runs every shape in turn, again and again, so that whatever else the
+// machine does falls on all of them alike.
+func Measure(ctx context.Context, options Options) (err error) {
+	b := &bench{client: &simulator.Client{URL: "http://" + simulatorAddress}}
+	stop, err := b.setUp(ctx, options)
+	defer func() { err = errors.Join(err, stop()) }()
+	if err != nil {
+		return err
+	}
+	all := shapes()
+	runs := map[string][]Run{}
+	number := 0
+	for round := range options.Runs + 1 {
+		for _, shape := range all {
+			number++
+			run, err := b.once(ctx, shape, number)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(options.Log, "round %d of %d  %-20s finished after %.2f s\n", round, options.Runs, shape.Name, run.Finished.Seconds())
+			if round > 0 {
+				// The first one pulls images.
+				runs[shape.Name] = append(runs[shape.Name], run)
+			}
+		}
+	}
+	if _, err := io.WriteString(options.Out, heading(options.Runs)); err != nil {
+		return fmt.Errorf("print the table: %w", err)
+	}
+	return report(options.Out, all, runs)
+}
+
+// setUp makes a cluster with everything on it. What it returns takes all but the
+// cluster away.
+func (b *bench) setUp(ctx context.Context, options Options) (stop func() error, err error) {
+	var stops []func() error
+	stop = func() error {
+		var errs []error
+		for i := len(stops) - 1; i >= 0; i-- {
+			errs = append(errs, stops[i]())
+		}
+		return errors.Join(errs...)
+	}
+	steps := append(cluster.Steps(false), progress.Step{Name: "images", Estimate: 30 * time.Second}, progress.Step{Name: "mutators", Estimate: 2 * time.Second})
+	report := progress.New(options.Log, "Start latency", steps)
+	running, err := cluster.Start(ctx, cluster.Options{Bin: options.Bin, Progress: report})
+	if err != nil {
+		return stop, err
+	}
+	b.kubectl = stack.Kubectl{Path: filepath.Join(options.Bin, "kubectl"), Kubeconfig: running.Kubeconfig, Context: cluster.ContextName}
+	if err := b.connect(running.Kubeconfig); err != nil {
+		return stop, err
+	}
+	report.Start("images", 0)
+	pulled, err := images.Push(ctx, cluster.Registry, images.Agent, images.Shell, images.Entrypoint)
+	if err != nil {
+		return stop, err
+	}
+	b.agentImage, b.shellImage, b.entrypointImage = pulled[images.Agent], pulled[images.Shell], pulled[images.Entrypoint]
+	report.Start("mutators", 0)
+	stopSimulator, err := b.simulate(ctx)
+	if err != nil {
+		return stop, err
+	}
+	stops = append(stops, stopSimulator)
+	stopMutators, err := b.install(ctx)
+	stops = append(stops, stopMutators)
+	if err == nil {
+		report.Done()
+	}
+	return stop, err
+}
+
+func (b *bench) connect(kubeconfig string) error {
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig},
+		&clientcmd.ConfigOverrides{CurrentContext: cluster.ContextName}).ClientConfig()
+	if err != nil {
+		return fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	config.QPS = -1
+	if b.cluster, err = kubernetes.NewForConfig(config); err != nil {
+		return fmt.Errorf("connect to the cluster: %w", err)
+	}
+	return nil
+}
+
+// simulate serves Buildkite from this process.
+func (b *bench) simulate(ctx context.Context) (stop func() error, err error) {
+	sim, err := simulator.New(simulator.Options{
+		PublicURL: b.client.URL, Organization: "example", DefaultQueue: "bench",
+		AgentTokens: []string{agentToken}, GraphQLTokens: []string{"unused"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", simulatorAddress)
+	if err != nil {
+		sim.Close()
+		return nil, fmt.Errorf("serve the simulator: %w", err)
+	}
+	server := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	_, err = b.client.CreateRepository(ctx, simulator.RepositoryRequest{Name: "sample", Files: map[string]simulator.File{
+		"README.md": {Content: "# sample\n"},
+	}})
+	return func() error {
+		err := server.Close()
+		sim.Close()
+		return err
+	}, err
+}

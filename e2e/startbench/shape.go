@@ -1,0 +1,158 @@
+package startbench
+
+import (
+	"strings"
+)
+
+// Shape is a way to make a pod for a job.
+type Shape struct {
+	// Name is for the table.
+	Name string
+	// pod is the pod's manifest, with @…@ for what differs from run to run.
+	pod string
+}
+
+// command prints the machine's uptime, so that the time of the first output is
+// known to a hundredth of a second, however late the log comes.
+const command = "cat /proc/uptime"
+
+// shapes are compared in this order; ratios are to the first.
+func shapes() []Shape {
+	return []Shape{
+		{Name: "existing", pod: existingPod},
+		{Name: "init-container", pod: injectedPod},
+		{Name: "image-volume", pod: strings.ReplaceAll(injectedPod, initContainerMutator, imageVolumeMutator)},
+		{Name: "floor: plain agent", pod: plainPod},
+	}
+}
+
+// Values of the mutator label: which of the two configurations injects.
+const (
+	initContainerMutator = "bench-init-container"
+	imageVolumeMutator   = "bench-image-volume"
+)
+
+// existingPod has the containers, commands and environment that the existing
+// stack gives a pod, written by hand: a container that copies the agent, one that
+// checks the image, and then the three of the job. What it does in a container's
+// shell for users other than root is left out.
+const existingPod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: @NAME@, namespace: @NAMESPACE@}
+spec:
+  restartPolicy: Never
+  enableServiceLinks: false
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 60
+  volumes:
+  - {name: workspace, emptyDir: {}}
+  initContainers:
+  - name: copy-agent
+    image: @AGENT@
+    command: [/bin/sh, -cefx]
+    args:
+    - |
+      mkdir -p /workspace/build /workspace/plugins /workspace/sockets
+      chmod 777 /workspace/build /workspace/plugins /workspace/sockets
+      cp /usr/local/bin/buildkite-agent /usr/bin/tini-static /workspace
+    volumeMounts: [{name: workspace, mountPath: /workspace}]
+  - name: imagecheck-0
+    image: @SHELL@
+    command: [/workspace/tini-static]
+    args: [--version]
+    resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}
+    volumeMounts: [{name: workspace, mountPath: /workspace}]
+  containers:
+  - name: container-0
+    image: @SHELL@
+    command: [/workspace/tini-static]
+    args: [--, /workspace/buildkite-agent, kubernetes-bootstrap]
+    env:
+    - {name: BUILDKITE_BOOTSTRAP_PHASES, value: "plugin,command"}
+    - {name: BUILDKITE_COMMAND, value: "@COMMAND@"}
+    - {name: BUILDKITE_CONTAINER_ID, value: "1"}
+    - {name: BUILDKITE_SOCKETS_PATH, value: /workspace/sockets/container-0}
+    volumeMounts: [{name: workspace, mountPath: /workspace}]
+  - name: agent
+    image: @AGENT@
+    args: [start]
+    env:
+    - {name: BUILDKITE_KUBERNETES_EXEC, value: "true"}
+    - {name: BUILDKITE_CONTAINER_COUNT, value: "2"}
+    - {name: BUILDKITE_AGENT_NAME, value: @NAME@}
+    - {name: BUILDKITE_AGENT_TOKEN, valueFrom: {secretKeyRef: {name: buildkite-agent-token, key: BUILDKITE_AGENT_TOKEN}}}
+    - {name: BUILDKITE_AGENT_ENDPOINT, value: @ENDPOINT@}
+    - {name: BUILDKITE_AGENT_ACQUIRE_JOB, value: @JOB@}
+    - {name: BUILDKITE_AGENT_TAGS, value: queue=bench}
+    - {name: BUILDKITE_BUILD_PATH, value: /workspace/build}
+    - {name: BUILDKITE_HOOKS_PATH, value: /workspace/hooks}
+    - {name: BUILDKITE_PLUGINS_PATH, value: /workspace/plugins}
+    - {name: BUILDKITE_SOCKETS_PATH, value: /workspace/sockets/agent}
+    - {name: BUILDKITE_SHELL, value: /bin/sh -ec}
+    - {name: BUILDKITE_CANCEL_GRACE_PERIOD, value: "60"}
+    - {name: BUILDKITE_SIGNAL_GRACE_PERIOD_SECONDS, value: "50"}
+    volumeMounts: [{name: workspace, mountPath: /workspace}]
+  - name: checkout
+    image: @AGENT@
+    command: [/bin/sh, -c]
+    args: [exec buildkite-agent kubernetes-bootstrap]
+    env:
+    - {name: BUILDKITE_BOOTSTRAP_PHASES, value: "plugin,checkout"}
+    - {name: BUILDKITE_CONTAINER_ID, value: "0"}
+    - {name: BUILDKITE_SOCKETS_PATH, value: /workspace/sockets/checkout}
+    volumeMounts: [{name: workspace, mountPath: /workspace}]
+`
+
+// injectedPod is what the dispatcher submits; a mutator makes the rest.
+const injectedPod = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: @NAME@
+  namespace: @NAMESPACE@
+  labels: {buildkite.com/inject: "true", buildkite.com/job-uuid: @JOB@, buildkite.com/mutator: ` + initContainerMutator + `}
+  annotations: {buildkite.com/agent-tags: queue=bench, buildkite.com/job-containers: container-0}
+spec:
+  restartPolicy: Never
+  enableServiceLinks: false
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 60
+  schedulingGates: [{name: buildkite.com/inject}]
+  containers:
+  - name: container-0
+    image: @SHELL@
+    command: [sh, -c, "@COMMAND@"]
+`
+
+// plainPod is the least that can run the job: one container with the agent as it
+// runs on any machine, which does everything itself.
+const plainPod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: @NAME@, namespace: @NAMESPACE@}
+spec:
+  restartPolicy: Never
+  enableServiceLinks: false
+  automountServiceAccountToken: false
+  containers:
+  - name: agent
+    image: @AGENT@
+    args: [start]
+    env:
+    - {name: BUILDKITE_AGENT_NAME, value: @NAME@}
+    - {name: BUILDKITE_AGENT_TOKEN, valueFrom: {secretKeyRef: {name: buildkite-agent-token, key: BUILDKITE_AGENT_TOKEN}}}
+    - {name: BUILDKITE_AGENT_ENDPOINT, value: @ENDPOINT@}
+    - {name: BUILDKITE_AGENT_ACQUIRE_JOB, value: @JOB@}
+    - {name: BUILDKITE_AGENT_TAGS, value: queue=bench}
+    - {name: BUILDKITE_SHELL, value: /bin/sh -ec}
+`
+
+// fill puts the values of a run in.
+func (s Shape) fill(values map[string]string) string {
+	pairs := []string{"@COMMAND@", command}
+	for name, value := range values {
+		pairs = append(pairs, "@"+name+"@", value)
+	}
+	return strings.NewReplacer(pairs...).Replace(s.pod)
+}
