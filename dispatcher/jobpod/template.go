@@ -2,6 +2,7 @@ package jobpod
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,6 +41,7 @@ func overTemplate(spec map[string]any, template json.RawMessage) (map[string]any
 	if err != nil {
 		return nil, field.ErrorList{invalid(podTemplatePath, "the PodTemplate's pod spec is not an object")}
 	}
+	dropDefaults(base)
 	if errs := refuseDirectives(spec, podSpecPath); len(errs) > 0 {
 		return nil, errs
 	}
@@ -61,6 +63,17 @@ func overTemplate(spec map[string]any, template json.RawMessage) (map[string]any
 	containers, _ := merged["containers"].([]any)
 	merged["containers"] = pick(containers, names)
 	return merged, nil
+}
+
+// dropDefaults removes what the API server wrote into the template where its
+// owner wrote nothing, and what means something else for a job.
+func dropDefaults(base map[string]any) {
+	if base["restartPolicy"] == string(corev1.RestartPolicyAlways) {
+		delete(base, "restartPolicy")
+	}
+	if fmt.Sprint(base["terminationGracePeriodSeconds"]) == fmt.Sprint(corev1.DefaultTerminationGracePeriodSeconds) {
+		delete(base, "terminationGracePeriodSeconds")
+	}
 }
 
 // nameContainers names those without a name, because a merge goes by name.

@@ -60,7 +60,7 @@ var outcomes = map[string]outcome{
 func cancelBefore(t *testing.T, j *job) {
 	t.Helper()
 	j.cancel(t)
-	j.waitState(t, "canceled")
+	j.waitCanceled(t)
 }
 
 // TestWhatAKubernetesJobDoes creates a Job for each outcome, all at once, and

@@ -73,19 +73,20 @@ func (j *job) logs(t *testing.T, wanted ...string) string {
 
 // waitLog waits for a line that is just that, so that the command's own text does
 // not count.
-func (j *job) waitLog(t *testing.T, line string) {
+// waitBegun waits until the job's command has printed "begun".
+func (j *job) waitBegun(t *testing.T) {
 	t.Helper()
-	eventually(t, "the log of "+j.label+" to have the line "+line, func(ctx context.Context) (bool, error) {
+	eventually(t, "job "+j.label+" to begin", func(ctx context.Context) (bool, error) {
 		log, err := client.JobLog(ctx, j.uuid)
-		return strings.Contains(strings.ReplaceAll(log, "\r\n", "\n"), "\n"+line+"\n"), err
+		return strings.Contains(strings.ReplaceAll(log, "\r\n", "\n"), "\nbegun\n"), err
 	})
 }
 
-func (j *job) waitState(t *testing.T, state string) {
+func (j *job) waitCanceled(t *testing.T) {
 	t.Helper()
-	eventually(t, "job "+j.label+" to be "+state, func(ctx context.Context) (bool, error) {
+	eventually(t, "job "+j.label+" to be canceled", func(ctx context.Context) (bool, error) {
 		current, err := client.Job(ctx, j.uuid)
-		return string(current.State) == state, err
+		return current.State == "canceled", err
 	})
 }
 

@@ -196,10 +196,10 @@ steps:
     command: echo begun; sleep 300; echo never
 `)
 	j := b.job(t, "long")
-	j.waitLog(t, "begun")
+	j.waitBegun(t)
 	canceled := time.Now()
 	j.cancel(t)
-	j.waitState(t, "canceled")
+	j.waitCanceled(t)
 	t.Logf("cancelled job ended %s after the request", time.Since(canceled).Round(100*time.Millisecond))
 	if strings.Contains(j.log(t), "\nnever") {
 		t.Error("the command ran to its end")

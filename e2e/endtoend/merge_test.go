@@ -21,7 +21,7 @@ func TestPatchOfDerivedFields(t *testing.T) {
 	deleteAfterwards(t, "priorityclass", class)
 	manifest := named(t, handMadePod(podOptions{job: "0190046e-e199-453b-a302-a21a4d649d77", command: "true", plugin: `{"podSpecPatch":{"priorityClassName":"` + class + `"}}`}))
 	eventually(t, "the API server to know the class", func(context.Context) (bool, error) {
-		status, _ := tryKubectl(t, manifest, "create", "--dry-run=server", "-f", "-")
+		status, _ := tryKubectl(t, manifest, "create", "--dry-run=server", "-f", "-") //nolint:contextcheck // it has the test's
 		return status == 0, nil
 	})
 	var pod corev1.Pod

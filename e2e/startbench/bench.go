@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -83,8 +84,8 @@ func (b *bench) setUp(ctx context.Context, options Options) (stop func() error, 
 	var stops []func() error
 	stop = func() error {
 		var errs []error
-		for i := len(stops) - 1; i >= 0; i-- {
-			errs = append(errs, stops[i]())
+		for _, stop := range slices.Backward(stops) {
+			errs = append(errs, stop())
 		}
 		return errors.Join(errs...)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -109,8 +110,12 @@ func (b *bench) remove(ctx context.Context, name string) error {
 		return fmt.Errorf("delete the pod: %w", err)
 	}
 	for {
-		if _, err := pods.Get(ctx, name, metav1.GetOptions{}); err != nil {
+		_, err := pods.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
 			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("wait until the pod is gone: %w", err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

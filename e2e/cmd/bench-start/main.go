@@ -38,7 +38,7 @@ func run(options startbench.Options, results string) error {
 	}
 	options.Bin, options.Out = filepath.Dir(executable), os.Stdout
 	if results != "" {
-		file, err := os.Create(results) //nolint:gosec // the user names it
+		file, err := os.Create(results)
 		if err != nil {
 			return fmt.Errorf("write the results: %w", err)
 		}

@@ -16,7 +16,7 @@ type Templates map[string]json.RawMessage
 // out. An empty name is no templates.
 func ReadTemplates(file string) (Templates, error) {
 	if file == "" {
-		return nil, nil
+		return Templates{}, nil
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -50,7 +50,7 @@ func ReadTemplates(file string) (Templates, error) {
 func (t Templates) For(job jobpod.Job) (json.RawMessage, error) {
 	name, errs := jobpod.TemplateName(job)
 	if name == "" || len(errs) > 0 {
-		return nil, nil
+		return json.RawMessage("{}"), nil
 	}
 	template, exists := t[name]
 	if !exists {

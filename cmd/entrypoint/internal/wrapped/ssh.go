@@ -81,16 +81,7 @@ func (c *container) tellSSH(result ssh.Result) {
 	if told, err := c.directory.Read(sshTold, sshToldLimit); err == nil && string(told) == text {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
-	defer cancel()
-	client, err := runner.Dial(ctx, c.directory.Path(rundir.Socket))
-	if err != nil {
-		c.sayf("%v", err)
-
-		return
-	}
-	defer client.Close()
-	if err := client.WriteLogs(text); err != nil {
+	if err := c.tellJob(text); err != nil {
 		c.sayf("%v", err)
 
 		return
@@ -98,4 +89,17 @@ func (c *container) tellSSH(result ssh.Result) {
 	if err := c.directory.Write(sshTold, []byte(text)); err != nil {
 		c.sayf("%v", err)
 	}
+}
+
+// tellJob writes to the job's log.
+func (c *container) tellJob(text string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), tellTimeout)
+	defer cancel()
+	client, err := runner.Dial(ctx, c.directory.Path(rundir.Socket))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	return client.WriteLogs(text)
 }
