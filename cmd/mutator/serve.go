@@ -68,6 +68,7 @@ func serve(ctx context.Context, args []string, lookup func(string) (string, bool
 	if err != nil {
 		return err
 	}
+	webhook.CollectRarely()
 	return webhook.Run(ctx, flags.options, log)
 }
 

@@ -79,12 +79,16 @@ const (
 // Annotations for people and cost tools.
 const (
 	BuildURLAnnotation     = "buildkite.com/build-url"
+	BuildUUIDAnnotation    = "buildkite.com/build-uuid"
 	JobURLAnnotation       = "buildkite.com/job-url"
 	BuildBranchAnnotation  = "buildkite.com/build-branch"
 	BuildRepoAnnotation    = "buildkite.com/build-repo"
 	PipelineSlugAnnotation = "buildkite.com/pipeline-slug"
 	StepKeyAnnotation      = "buildkite.com/step-key"
 	JobPriorityAnnotation  = "buildkite.com/job-priority"
+	// AttemptAnnotation is which of a job's pods this is, from 1: an earlier
+	// one ended without running the job.
+	AttemptAnnotation = "buildkite.com/attempt"
 )
 
 // InjectedAnnotation is the mutator's receipt: JSON of its version, its
