@@ -485,11 +485,11 @@ spec:
 				phase, err := kube.Run(ctx, "-n", namespace, "get", "pod", name, "-o", "jsonpath={.status.phase}")
 				return phase == string(corev1.PodFailed), err
 			})
-			log := kubectlIn(t, namespace, "logs", name, "-c", "agent")
 			for _, word := range tc.words {
-				if !strings.Contains(log, word) {
-					t.Errorf("the agent container's log lacks %q:\n%s", word, log)
-				}
+				eventually(t, "the agent container's log to have "+word, func(ctx context.Context) (bool, error) {
+					log, err := kube.Run(ctx, "-n", namespace, "logs", name, "-c", "agent")
+					return strings.Contains(log, word), err
+				})
 			}
 			if state := j.state(t); state != "scheduled" {
 				t.Errorf("the job is %s", state)
