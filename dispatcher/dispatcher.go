@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/client-go/tools/record"
+
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
@@ -19,6 +21,10 @@ const (
 	maxFailing = 8
 	// unlimited stands for no limit of pods in flight.
 	unlimited = 1 << 30
+	// fullInterval is the time between polls while no pod fits.
+	fullInterval = 30 * time.Second
+	// allQueues stands for all queues together as a label.
+	allQueues = ""
 )
 
 // Pods is what the dispatcher knows of pods without asking the cluster.
@@ -27,44 +33,33 @@ type Pods interface {
 	ForJob(uuid string) []*PodRecord
 	// Own returns the dispatcher's own pods.
 	Own() []*PodRecord
-	// InFlight counts own pods whose agent has not ended.
-	InFlight() int
 	// Created is told of a pod before the cluster's events tell of it.
 	Created(pod *PodRecord)
-}
-
-// Limits bound what a dispatcher does at a time. Zero values mean no limit for
-// MaxInFlight and are not valid for the others.
-type Limits struct {
-	// MaxInFlight is the most pods whose agent has not ended.
-	MaxInFlight int
-	// Concurrency is the most pods being created at once.
-	Concurrency int
-	// PollInterval is the time between polls of Buildkite.
-	PollInterval time.Duration
-	// JobTTL is how long a finished pod is kept.
-	JobTTL time.Duration
-	// Patience is how long pods may be in trouble.
-	Patience Patience
 }
 
 // Parts are what a Dispatcher is put together from.
 type Parts struct {
 	Source    Source
 	States    JobStates
-	Failer    Failer
 	Submitter Submitter
+	Trial     Trial
 	Reader    PodReader
 	Deleter   PodDeleter
 	Templates TemplateReader
 	Details   PodDetails
 	Pods      Pods
+	// Annotator may be nil: then builds get no annotations.
+	Annotator Annotator
+	// Events may be nil: then pods get none from here.
+	Events record.EventRecorder
+	// Redact takes secrets out of logs of the platform's containers.
+	Redact func(text string) string
 }
 
 // Dispatcher gives scheduled jobs their pods. Make it with newDispatcher.
 type Dispatcher struct {
 	Parts
-	settings jobpod.PodSettings
+	queues   []*queue
 	limits   Limits
 	log      *slog.Logger
 	metrics  *metrics
@@ -73,12 +68,15 @@ type Dispatcher struct {
 	beat func()
 
 	holds    *holds
-	// breaker is about the creation of pods, starts about their start.
-	breaker  breaker
-	starts   breaker
-	surges   surges
+	waiting  *waiting
+	suspects *suspects
+	notes    *notes
 	creating chan struct{}
 	failing  chan struct{}
+	// turn is the queue whose turn it is next, looked is when jobs were last
+	// listed. Only the loop uses them.
+	turn   int
+	looked time.Time
 
 	work   sync.WaitGroup
 	mu     sync.Mutex
@@ -88,23 +86,35 @@ type Dispatcher struct {
 // attempt is a job between its listing and the answer to its pod's creation,
 // or to its failure.
 type attempt struct {
-	job jobpod.Job
-	// begun is when the creation began.
-	begun time.Time
+	job   jobpod.Job
+	queue *queue
+	// listed is when the job was taken in hand, begun is when the creation began.
+	listed time.Time
+	begun  time.Time
 	// fails is set once the job is being failed; it then takes no capacity.
 	fails bool
 }
 
-func newDispatcher(parts Parts, settings jobpod.PodSettings, limits Limits, log *slog.Logger, metrics *metrics, problems *problems) *Dispatcher {
-	metrics.maxInFlight.Set(float64(limits.MaxInFlight))
-	return &Dispatcher{
-		Parts: parts, settings: settings, limits: limits, log: log, metrics: metrics, problems: problems,
+func newDispatcher(parts Parts, queues []Queue, limits Limits, log *slog.Logger, metrics *metrics, problems *problems) *Dispatcher {
+	d := &Dispatcher{
+		Parts: parts, queues: newQueues(queues), limits: limits, log: log, metrics: metrics, problems: problems,
 		beat:     func() {},
 		holds:    newHolds(),
+		waiting:  newWaiting(),
+		suspects: newSuspects(),
 		creating: make(chan struct{}, limits.Concurrency),
 		failing:  make(chan struct{}, maxFailing),
 		inHand:   map[string]*attempt{},
 	}
+	if d.Redact == nil {
+		d.Redact = newRedactor(nil)
+	}
+	d.notes = newNotes(d)
+	metrics.maxInFlight.WithLabelValues(allQueues).Set(float64(limits.MaxInFlight))
+	for _, q := range d.queues {
+		metrics.maxInFlight.WithLabelValues(q.name).Set(float64(q.MaxInFlight))
+	}
+	return d
 }
 
 // run polls until the context ends, and returns once what was in hand is done.
@@ -135,37 +145,24 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// poll lists jobs, if there is room for any, and starts on as many as fit.
+// poll lists jobs and starts on as many as fit. While nothing fits it looks
+// seldom, to say what waits.
 func (d *Dispatcher) poll(ctx context.Context) error {
-	d.metrics.held.Set(float64(d.holds.forget()))
+	d.holds.forget()
 	room := d.room()
-	if room <= 0 {
+	if !room.any() && time.Since(d.looked) < fullInterval {
 		return nil
 	}
 	begun := time.Now()
+	d.looked = begun
+	d.waiting.look(begun, room)
 	jobs, err := d.Source.Scheduled(ctx, d.known)
 	d.metrics.pollSeconds.Observe(time.Since(begun).Seconds())
 	if ctx.Err() != nil {
 		return err
 	}
 	d.notePoll(err)
-	slices.SortFunc(jobs, jobpod.CompareJobs)
-	if d.breaker.probing() {
-		// Probes take turns, or one job that alone upsets a webhook would be
-		// the probe for ever and stop the queue.
-		slices.SortStableFunc(jobs, func(a, b jobpod.Job) int {
-			return d.holds.lastTried(a.UUID).Compare(d.holds.lastTried(b.UUID))
-		})
-	}
-	for _, job := range jobs {
-		if room == 0 {
-			break
-		}
-		if d.settings.Tags.Accept(job.Rules) && !d.known(job.UUID) {
-			d.start(ctx, job)
-			room--
-		}
-	}
+	d.waiting.keep(d.serve(ctx, d.byQueue(jobs), room), err == nil)
 	return err
 }
 
@@ -178,44 +175,53 @@ func (d *Dispatcher) notePoll(err error) {
 	d.problems.report("source", err)
 }
 
-// room returns how many more jobs may be started now.
-func (d *Dispatcher) room() int {
-	inHand := d.countInHand()
-	inFlight := d.Pods.InFlight() + inHand
-	d.metrics.inFlight.Set(float64(inFlight))
-	limit := unlimited
-	if d.limits.MaxInFlight > 0 {
-		limit = d.limits.MaxInFlight
+// byQueue shares jobs out to their queues, each in the order in which its jobs
+// are to run. Jobs of no queue of ours, or with nothing to do, are left out.
+func (d *Dispatcher) byQueue(jobs []jobpod.Job) map[*queue][]jobpod.Job {
+	shared := map[*queue][]jobpod.Job{}
+	seen := map[string]bool{}
+	for _, job := range jobs {
+		q := d.queueFor(job)
+		if q == nil || seen[job.UUID] || d.known(job.UUID) {
+			continue
+		}
+		seen[job.UUID] = true
+		shared[q] = append(shared[q], job)
 	}
-	room := d.breaker.allowance(min(limit-inFlight, maxInHand-inHand), inHand)
-	if !d.starts.probing() {
-		return room
-	}
-	return d.starts.allowance(room, inHand+d.countProbes())
-}
-
-func (d *Dispatcher) countInHand() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	count := 0
-	for _, attempt := range d.inHand {
-		if !attempt.fails {
-			count++
+	for q, list := range shared {
+		slices.SortFunc(list, jobpod.CompareJobs)
+		if q.breaker.probing() {
+			// Probes take turns, or one job that alone upsets a webhook would be
+			// the probe for ever and stop the queue.
+			slices.SortStableFunc(list, func(a, b jobpod.Job) int {
+				return d.holds.lastTried(a.UUID).Compare(d.holds.lastTried(b.UUID))
+			})
 		}
 	}
-	return count
+	return shared
 }
 
-// countProbes counts own pods that were created to see whether pods start again,
-// and of which it is not known yet.
-func (d *Dispatcher) countProbes() int {
-	count := 0
-	for _, pod := range d.Pods.Own() {
-		if !pod.Started && !pod.Finished && d.starts.trippedBefore(pod.CreationTimestamp.Time) {
-			count++
+// serve starts jobs while there is room: one of each queue in turn. It returns
+// those that have to wait.
+func (d *Dispatcher) serve(ctx context.Context, jobs map[*queue][]jobpod.Job, room *room) []waitingJob {
+	for idle := 0; idle < len(d.queues); d.turn++ {
+		q := d.queues[d.turn%len(d.queues)]
+		if len(jobs[q]) == 0 || !room.take(q) {
+			idle++
+			continue
+		}
+		idle = 0
+		d.start(ctx, q, jobs[q][0])
+		jobs[q] = jobs[q][1:]
+	}
+	d.turn %= len(d.queues)
+	var left []waitingJob
+	for _, q := range d.queues {
+		for _, job := range jobs[q] {
+			left = append(left, waitingJob{ref: refOf(job), queue: q})
 		}
 	}
-	return count
+	return left
 }
 
 // known reports whether there is nothing to do for a scheduled job now: it is
@@ -224,14 +230,23 @@ func (d *Dispatcher) known(uuid string) bool {
 	d.mu.Lock()
 	_, inHand := d.inHand[uuid]
 	d.mu.Unlock()
-	if inHand || d.holds.holding(uuid) {
+	if inHand || d.holds.holding(uuid) || d.waiting.skip(uuid) {
 		return true
 	}
 	for _, pod := range d.Pods.ForJob(uuid) {
-		switch standingOf(pod, uuid, d.settings.ControllerID) {
-		case standingLive, standingTerminating, standingTaken:
+		switch d.standingOf(pod, uuid) {
+		case standingLive:
+			// Its containers run, and yet the job is still scheduled.
+			d.suspects.note(pod, d.limits.Patience.Agent)
+			return true
+		case standingTerminating, standingTaken:
 			return true
 		}
 	}
 	return false
+}
+
+// standingOf judges a pod for the scheduled job with this UUID.
+func (d *Dispatcher) standingOf(pod *PodRecord, uuid string) standing {
+	return standingOf(pod, uuid, d.queues[0].Pods.ControllerID)
 }

@@ -191,7 +191,7 @@ func TestMutatorMissing(t *testing.T) {
 		if len(w.podUUIDs()) != 0 {
 			t.Errorf("%d gated pods are left", len(w.podUUIDs()))
 		}
-		if d.problems.any() != "cluster/"+CauseMutatorMissing {
+		if d.problems.any() != "cluster of queue kubernetes/"+CauseMutatorMissing {
 			t.Errorf("problem %q", d.problems.any())
 		}
 		if w.creations > 60 {
@@ -303,10 +303,10 @@ func TestStaleListing(t *testing.T) {
 		uuid := w.schedule(1, 0)
 		d := dispatcherIn(w, Limits{})
 		stale := w.jobs[uuid]
-		d.start(t.Context(), stale)
+		d.start(t.Context(), d.queues[0], stale)
 		d.work.Wait()
 		w.end(uuid, 0, true)
-		d.start(t.Context(), stale)
+		d.start(t.Context(), d.queues[0], stale)
 		d.work.Wait()
 		if w.creations != 1 || w.pods[jobpod.PodName(uuid)] == nil {
 			t.Errorf("%d creations, pods %v", w.creations, w.podUUIDs())

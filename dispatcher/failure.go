@@ -15,7 +15,8 @@ const (
 	// ExitRejected: the job's pod cannot be made, or the cluster will not have
 	// it. Somebody has to change something first; retrying does not help.
 	ExitRejected = 193
-	// ExitNeverRan: pods of the job ended several times without running it.
+	// ExitNeverRan: pods of the job ended several times without running it, or
+	// their agent never took it.
 	ExitNeverRan = 194
 	// ExitImage: an image could not be pulled.
 	ExitImage = 195
@@ -50,7 +51,11 @@ var exitStatuses = map[string]int{
 	CauseNodeShutdown:    ExitNode,
 	CauseNodeRefused:     ExitNode,
 	CauseDeadline:        ExitDeadline,
+	CauseAgentSilent:     ExitNeverRan,
 }
+
+// exitCompatible is the only status of jobs that the existing product fails.
+const exitCompatible = -1
 
 // StackErrorReason is the signal reason of every job that the dispatcher
 // fails.
@@ -106,7 +111,8 @@ func rejectedByCluster(verdict Verdict, err error) Failure {
 
 // neverRan is the failure of a job whose pods ended without running it. A last
 // pod that came into trouble says why.
-func neverRan(attempts int, last *PodRecord) Failure {
+// The log is the end of the last agent's, if there is one.
+func neverRan(attempts int, last *PodRecord, log string) Failure {
 	if last.Trouble != nil {
 		failure := last.Trouble.failure("")
 		failure.Advice += fmt.Sprintf(" (It was the last of %d pods of this job.)", attempts)
@@ -117,6 +123,7 @@ func neverRan(attempts int, last *PodRecord) Failure {
 		Cause:      CauseEndedWithoutARun,
 		Advice: fmt.Sprintf("Ask the cluster's operators: %d pods of this job ended before an agent took it. "+
 			"The last agent's exit status was %d. A wrong or expired agent token, or one of another cluster, does this.", attempts, last.AgentExit),
+		Original: log,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 
@@ -60,33 +61,49 @@ func (h *health) ready() error {
 	return nil
 }
 
-// serveHTTP answers probes and serves metrics until the context ends. An empty
+// probesAndMetrics answers probes and serves metrics.
+func probesAndMetrics(health *health, registry prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", probe(health.live))
+	mux.Handle("GET /readyz", probe(health.ready))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return http.TimeoutHandler(mux, httpTimeout, "took too long\n")
+}
+
+// profiles serves what go tool pprof reads.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// serveHTTP serves at an option's address until the context ends. An empty
 // address serves nothing.
-func serveHTTP(ctx context.Context, address string, health *health, registry prometheus.Gatherer, log *slog.Logger) (wait func(), err error) {
+func serveHTTP(ctx context.Context, option, address string, handler http.Handler, log *slog.Logger) (wait func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("serve probes and metrics on %s (choose another --http-address, or \"\" for none): %w", address, err)
+		return nil, fmt.Errorf("serve on %s (choose another --%s, or \"none\"): %w", address, option, err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", probe(health.live))
-	mux.Handle("GET /readyz", probe(health.ready))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: httpTimeout}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("probes and metrics ended", slog.Any("error", err))
+			log.Error("an HTTP server ended", slog.String("option", option), slog.Any("error", err))
 		}
 	}()
 	return func() {
 		shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
 		if err := server.Shutdown(shutdownCtx); err != nil {
-			log.Warn("probes and metrics did not end in time", slog.Any("error", err))
+			log.Warn("an HTTP server did not end in time", slog.String("option", option), slog.Any("error", err))
 		}
 		<-done
 	}, nil

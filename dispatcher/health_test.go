@@ -51,18 +51,19 @@ func TestServeHTTP(t *testing.T) {
 	h := &health{problems: newProblems(slog.New(slog.DiscardHandler))}
 	registry := prometheus.NewRegistry()
 	newMetrics(registry)
-	if _, err := serveHTTP(t.Context(), address, h, registry, slog.Default()); err == nil || !strings.Contains(err.Error(), "--http-address") {
+	handler := probesAndMetrics(h, registry)
+	if _, err := serveHTTP(t.Context(), "http-address", address, handler, slog.Default()); err == nil || !strings.Contains(err.Error(), "--http-address") {
 		t.Errorf("a port in use gives %v", err)
 	}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	stop, err := serveHTTP(t.Context(), address, h, registry, slog.Default())
+	stop, err := serveHTTP(t.Context(), "http-address", address, handler, slog.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
-	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ok", "/metrics": "buildkite_dispatcher_pods_in_flight 0"} {
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ok", "/metrics": "buildkite_dispatcher_leader 0"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)

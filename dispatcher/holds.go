@@ -17,7 +17,12 @@ type holds struct {
 }
 
 type hold struct {
-	cause    string
+	ref   jobRef
+	queue *queue
+	cause string
+	// first is since when the job has been held for one cause or another, since
+	// for this one.
+	first    time.Time
 	since    time.Time
 	until    time.Time
 	failures int
@@ -41,11 +46,15 @@ func (h *holds) holding(uuid string) bool {
 
 // hold makes the job wait: longer each time for the same cause. It returns for
 // how long the cause has held the job, and whether the cause is new.
-func (h *holds) hold(uuid, cause string) (held time.Duration, isNew bool) {
+func (h *holds) hold(q *queue, ref jobRef, cause string) (held time.Duration, isNew bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	job := h.job(uuid)
+	job := h.job(ref.uuid)
 	now := time.Now()
+	job.ref, job.queue = ref, q
+	if job.first.IsZero() {
+		job.first = now
+	}
 	if job.cause != cause {
 		job.cause, job.since, job.failures = cause, now, 0
 		isNew = true
@@ -70,16 +79,53 @@ func (h *holds) rest(uuid, cause string, pause time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	job := h.job(uuid)
+	job.cause, job.until, job.first = cause, time.Now().Add(pause), time.Time{}
+}
+
+// leave makes the job wait for a fixed time for a cause worth telling.
+func (h *holds) leave(q *queue, ref jobRef, cause string, pause time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	job := h.job(ref.uuid)
+	job.ref, job.queue = ref, q
+	if job.first.IsZero() {
+		job.first = time.Now()
+	}
 	job.cause, job.until = cause, time.Now().Add(pause)
 }
 
-// ended counts one more pod that ended without running the job.
-func (h *holds) ended(uuid string) int {
+// ended counts one more pod that ended without running the job. The pod says
+// which of the job's it was: an earlier leader may have seen the others.
+func (h *holds) ended(uuid string, attempt int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	job := h.job(uuid)
-	job.ended++
+	job.ended = max(job.ended+1, attempt)
 	return job.ended
+}
+
+// attempt returns which of the job's pods comes next, from 1.
+func (h *holds) attempt(uuid string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if job := h.jobs[uuid]; job != nil {
+		return job.ended + 1
+	}
+	return 1
+}
+
+// all returns copies of the holds that are worth telling: those in force, and
+// those that were until a moment ago, whose next attempt has not been made yet.
+func (h *holds) all() []hold {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var held []hold
+	for _, job := range h.jobs {
+		if !job.first.IsZero() && time.Since(job.until) < fullInterval {
+			held = append(held, *job)
+		}
+	}
+	return held
 }
 
 // release lets the job go as if it had never been held, but for the pods that
@@ -88,25 +134,20 @@ func (h *holds) release(uuid string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if job := h.jobs[uuid]; job != nil {
-		job.cause, job.failures, job.until = "", 0, time.Time{}
+		job.cause, job.failures, job.until, job.first = "", 0, time.Time{}, time.Time{}
 	}
 }
 
-// forget drops jobs that have not been held for long. It returns how many wait
-// now.
-func (h *holds) forget() (waiting int) {
+// forget drops jobs that have not been held for long.
+func (h *holds) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	for uuid, job := range h.jobs {
-		switch {
-		case now.Before(job.until):
-			waiting++
-		case now.Sub(job.touched) > holdMemory:
+		if now.After(job.until) && now.Sub(job.touched) > holdMemory {
 			delete(h.jobs, uuid)
 		}
 	}
-	return waiting
 }
 
 func (h *holds) job(uuid string) *hold {

@@ -14,12 +14,23 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// A dead leader is replaced after leaseDuration at most.
+// A dead leader is replaced after the lease's duration at most. It gives up
+// before that, and tries more often.
 const (
-	leaseDuration = 15 * time.Second
-	leaseRenewal  = 10 * time.Second
-	leaseRetry    = 2 * time.Second
+	leaseDuration     = 15 * time.Second
+	leaseRenewalShare = 2.0 / 3
+	leaseRetryShare   = 2.0 / 15
 )
+
+// lease is where replicas agree on a leader.
+type lease struct {
+	namespace, name string
+	duration        time.Duration
+}
+
+func (l lease) share(share float64) time.Duration {
+	return time.Duration(float64(l.duration) * share)
+}
 
 // ErrLeadershipLost says that another replica may dispatch now. The process
 // should end and start again.
@@ -27,7 +38,7 @@ var ErrLeadershipLost = errors.New("leadership lost: the lease was not renewed i
 
 // lead runs work while this replica holds the lease, and gives the lease back
 // only once work has returned. It returns nil after the context ended.
-func lead(ctx context.Context, client kubernetes.Interface, namespace, name string, work func(ctx context.Context) error) error {
+func lead(ctx context.Context, client kubernetes.Interface, lease lease, work func(ctx context.Context) error) error {
 	identity, err := replicaIdentity()
 	if err != nil {
 		return err
@@ -38,15 +49,15 @@ func lead(ctx context.Context, client kubernetes.Interface, namespace, name stri
 	started, worked := make(chan struct{}), make(chan error, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
+			LeaseMeta:  metav1.ObjectMeta{Namespace: lease.namespace, Name: lease.name},
 			Client:     client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 		},
-		LeaseDuration:   leaseDuration,
-		RenewDeadline:   leaseRenewal,
-		RetryPeriod:     leaseRetry,
+		LeaseDuration:   lease.duration,
+		RenewDeadline:   lease.share(leaseRenewalShare),
+		RetryPeriod:     lease.share(leaseRetryShare),
 		ReleaseOnCancel: true,
-		Name:            name,
+		Name:            lease.name,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(leading context.Context) {
 				close(started)

@@ -27,7 +27,7 @@ func TestLeadHoldsTheLeaseUntilWorkIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- lead(ctx, client, "ns", "lease", func(ctx context.Context) error {
+		done <- lead(ctx, client, lease{"ns", "lease", leaseDuration}, func(ctx context.Context) error {
 			cancel()
 			<-ctx.Done()
 			close(stopped)
@@ -50,7 +50,7 @@ func TestLeadHoldsTheLeaseUntilWorkIsDone(t *testing.T) {
 
 func TestLeadReturnsTheErrorOfWork(t *testing.T) {
 	want := errors.New("broken")
-	err := lead(t.Context(), fake.NewClientset(), "ns", "lease", func(context.Context) error { return want })
+	err := lead(t.Context(), fake.NewClientset(), lease{"ns", "lease", leaseDuration}, func(context.Context) error { return want })
 	if !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
@@ -62,12 +62,12 @@ func TestLeadStandsBy(t *testing.T) {
 	first, stopFirst := context.WithCancel(t.Context())
 	firstDone := make(chan error, 1)
 	go func() {
-		firstDone <- lead(first, client, "ns", "lease", func(ctx context.Context) error { close(leading); <-ctx.Done(); return nil })
+		firstDone <- lead(first, client, lease{"ns", "lease", leaseDuration}, func(ctx context.Context) error { close(leading); <-ctx.Done(); return nil })
 	}()
 	<-leading
 	standby, stopStandby := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stopStandby()
-	err := lead(standby, client, "ns", "lease", func(context.Context) error { t.Error("two leaders"); return nil })
+	err := lead(standby, client, lease{"ns", "lease", leaseDuration}, func(context.Context) error { t.Error("two leaders"); return nil })
 	if err != nil {
 		t.Errorf("a replica that stood by returned %v", err)
 	}

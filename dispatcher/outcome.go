@@ -16,6 +16,9 @@ const (
 	reportedRest = time.Minute
 	// tokenlessRest is how long a job waits that cannot be failed.
 	tokenlessRest = 10 * time.Minute
+	// sharedRest is how long a job is left to other clusters that serve its
+	// queue.
+	sharedRest = 10 * time.Minute
 )
 
 // fail ends the job with the reason. The job takes no capacity meanwhile. The
@@ -24,6 +27,13 @@ func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure
 	d.mu.Lock()
 	attempt.fails = true
 	d.mu.Unlock()
+	if d.limits.SharedQueues && isClusters(failure.Cause) {
+		d.leaveToOthers(attempt, failure)
+		return nil
+	}
+	if d.limits.CompatibleStatus {
+		failure.ExitStatus = exitCompatible
+	}
 	select {
 	case d.failing <- struct{}{}:
 		defer func() { <-d.failing }()
@@ -31,7 +41,7 @@ func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure
 		return ctx.Err()
 	}
 	job := attempt.job
-	err := d.Failer.Fail(context.WithoutCancel(ctx), job, failure)
+	err := attempt.queue.Failer.Fail(context.WithoutCancel(ctx), job, failure)
 	switch {
 	case err == nil:
 		d.holds.rest(job.UUID, failure.Cause, reportedRest)
@@ -47,18 +57,27 @@ func (d *Dispatcher) fail(ctx context.Context, attempt *attempt, failure Failure
 		d.log.Error("cannot fail a job without an agent token: set --agent-token-file",
 			d.jobAttributes(job, slog.String("cause", failure.Cause), slog.String("advice", failure.Advice))...)
 	default:
-		d.hold(job, CauseFailureUnreported, err, false)
+		d.metrics.apiErrors.WithLabelValues(operationFail, kindOf(err)).Inc()
+		d.hold(attempt, CauseFailureUnreported, err, false)
 	}
 	return err
+}
+
+// leaveToOthers keeps a job scheduled that another cluster may be able to run.
+func (d *Dispatcher) leaveToOthers(attempt *attempt, failure Failure) {
+	d.holds.leave(attempt.queue, refOf(attempt.job), failure.Cause, sharedRest)
+	d.count(outcomeHeld, failure.Cause)
+	d.log.Warn("left job to other clusters", d.jobAttributes(attempt.job,
+		slog.String("queue", attempt.queue.name), slog.String("cause", failure.Cause), slog.String("advice", failure.Advice))...)
 }
 
 // hold makes the job wait, and returns for how long it has been held for this
 // cause. The first time is worth a line, unless the platform's problem has one
 // for all jobs.
-func (d *Dispatcher) hold(job jobpod.Job, cause string, err error, isPlatform bool) time.Duration {
-	held, isNew := d.holds.hold(job.UUID, cause)
+func (d *Dispatcher) hold(attempt *attempt, cause string, err error, isPlatform bool) time.Duration {
+	held, isNew := d.holds.hold(attempt.queue, refOf(attempt.job), cause)
 	d.count(outcomeHeld, cause)
-	attributes := d.jobAttributes(job, slog.String("cause", cause), slog.Duration("held", held.Round(time.Second)))
+	attributes := d.jobAttributes(attempt.job, slog.String("queue", attempt.queue.name), slog.String("cause", cause), slog.Duration("held", held.Round(time.Second)))
 	if err != nil {
 		attributes = append(attributes, slog.Any("error", err))
 	}
@@ -72,14 +91,14 @@ func (d *Dispatcher) hold(job jobpod.Job, cause string, err error, isPlatform bo
 
 // platformFails stops dispatch for a fault that is no job's.
 func (d *Dispatcher) platformFails(attempt *attempt, cause string, err error) {
-	d.breaker.trip(attempt.begun)
-	d.problems.report("cluster", &Problem{Kind: cause, Advice: "the cluster takes no pods", Err: err})
+	attempt.queue.breaker.trip(attempt.begun)
+	d.problems.report(attempt.queue.area(areaCluster), &Problem{Kind: cause, Advice: operatorAdvice(cause), Err: err})
 }
 
 // platformWorks ends such a stop.
-func (d *Dispatcher) platformWorks() {
-	if d.breaker.reset() {
-		d.problems.report("cluster", nil)
+func (d *Dispatcher) platformWorks(q *queue) {
+	if q.breaker.reset() {
+		d.problems.report(q.area(areaCluster), nil)
 	}
 }
 
@@ -94,6 +113,7 @@ func (d *Dispatcher) remove(ctx context.Context, pod *PodRecord, reason string, 
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		d.log.Debug("pod changed before it was deleted", slog.String("pod", pod.Name), slog.String("reason", reason))
 	default:
+		d.metrics.apiErrors.WithLabelValues(operationDelete, kindOf(err)).Inc()
 		d.log.Warn("pod could not be deleted", slog.String("pod", pod.Name), slog.String("reason", reason), slog.Any("error", err))
 	}
 }
@@ -104,7 +124,7 @@ func (d *Dispatcher) count(outcome, cause string) {
 
 // jobAttributes names a job in logs, and never more than names it.
 func (d *Dispatcher) jobAttributes(job jobpod.Job, more ...slog.Attr) []any {
-	attributes := []any{slog.String("job", job.UUID), slog.String("url", job.URL)}
+	attributes := []any{slog.String("job", job.UUID), slog.String("url", job.URL), slog.String("build", job.Lookup(buildURLVariable))}
 	for _, attribute := range more {
 		attributes = append(attributes, attribute)
 	}

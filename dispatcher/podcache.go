@@ -30,6 +30,7 @@ const (
 // made them, as records. It is safe for concurrent use.
 type PodCache struct {
 	controllerID string
+	namespace    string
 	informer     cache.SharedIndexInformer
 
 	mu         sync.Mutex
@@ -45,7 +46,7 @@ type unobservedPod struct {
 // NewPodCache makes a cache of the namespace's job pods. Run fills it.
 func NewPodCache(client kubernetes.Interface, namespace, controllerID string) (*PodCache, error) {
 	informer := cache.NewSharedIndexInformer(podLists(client, namespace), &corev1.Pod{}, 0, cache.Indexers{jobIndex: indexByJob})
-	c := &PodCache{controllerID: controllerID, informer: informer, unobserved: map[types.UID]unobservedPod{}}
+	c := &PodCache{controllerID: controllerID, namespace: namespace, informer: informer, unobserved: map[types.UID]unobservedPod{}}
 	if err := informer.SetTransform(trimPod); err != nil {
 		return nil, fmt.Errorf("trim pods: %w", err)
 	}
@@ -86,6 +87,11 @@ func indexByJob(object any) ([]string, error) {
 		return nil, fmt.Errorf("index pod: unexpected %T", object)
 	}
 	return []string{record.JobUUID()}, nil
+}
+
+// area names the cache for problems.
+func (c *PodCache) area() string {
+	return "list of pods in " + c.namespace
 }
 
 // Run follows the pods until the context ends.
@@ -158,17 +164,6 @@ func (c *PodCache) withUnobserved(held func() []any, want func(*PodRecord) bool)
 		}
 	}
 	return records
-}
-
-// InFlight counts this dispatcher's pods whose agent has not ended.
-func (c *PodCache) InFlight() int {
-	count := 0
-	for _, record := range c.Own() {
-		if !record.Finished {
-			count++
-		}
-	}
-	return count
 }
 
 // stillUnobserved returns created pods that no event has told of, and forgets

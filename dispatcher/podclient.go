@@ -23,6 +23,12 @@ type Submitter interface {
 	Submit(ctx context.Context, pod *unstructured.Unstructured) (*PodRecord, error)
 }
 
+// Trial asks what would become of a pod.
+type Trial interface {
+	// Try answers as Submitter.Submit does, and creates nothing.
+	Try(ctx context.Context, pod *unstructured.Unstructured) (*PodRecord, error)
+}
+
 // PodReader reads a pod from the cluster itself, not from a cache.
 type PodReader interface {
 	Read(ctx context.Context, namespace, name string) (*PodRecord, error)
@@ -33,6 +39,8 @@ type PodDeleter interface {
 	// Delete deletes this very pod, not a later one of its name, and if
 	// unchanged is set only in the state that the record shows.
 	Delete(ctx context.Context, pod *PodRecord, unchanged bool) error
+	// Force deletes this very pod without waiting for its node.
+	Force(ctx context.Context, pod *PodRecord) error
 }
 
 // TemplateReader reads PodTemplates.
@@ -53,6 +61,7 @@ var (
 	_ PodDeleter = (*PodClient)(nil)
 
 	_ TemplateReader = (*PodClient)(nil)
+	_ Trial          = (*PodClient)(nil)
 )
 
 // NewPodClient makes a client for pods.
@@ -64,6 +73,15 @@ func NewPodClient(client kubernetes.Interface) *PodClient {
 // program's Kubernetes library arrive, and has the API server refuse those that
 // it does not know either.
 func (c *PodClient) Submit(ctx context.Context, pod *unstructured.Unstructured) (*PodRecord, error) {
+	return c.post(ctx, pod, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+}
+
+// Try has the cluster answer as to Submit, and keep nothing.
+func (c *PodClient) Try(ctx context.Context, pod *unstructured.Unstructured) (*PodRecord, error) {
+	return c.post(ctx, pod, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict, DryRun: []string{metav1.DryRunAll}})
+}
+
+func (c *PodClient) post(ctx context.Context, pod *unstructured.Unstructured, options metav1.CreateOptions) (*PodRecord, error) {
 	body, err := pod.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("encode pod %s: %w", pod.GetName(), err)
@@ -74,7 +92,7 @@ func (c *PodClient) Submit(ctx context.Context, pod *unstructured.Unstructured) 
 	err = c.client.CoreV1().RESTClient().Post().
 		Namespace(pod.GetNamespace()).
 		Resource("pods").
-		VersionedParams(&metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict}, scheme.ParameterCodec).
+		VersionedParams(&options, scheme.ParameterCodec).
 		SetHeader("Content-Type", "application/json").
 		Body(body).
 		Do(ctx).
@@ -105,6 +123,19 @@ func (c *PodClient) Delete(ctx context.Context, pod *PodRecord, unchanged bool) 
 	err := c.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{Preconditions: preconditions})
 	if err != nil {
 		return fmt.Errorf("delete pod %s: %w", pod.Name, err)
+	}
+	return nil
+}
+
+// Force deletes without a grace period.
+func (c *PodClient) Force(ctx context.Context, pod *PodRecord) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	err := c.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: new(int64), Preconditions: &metav1.Preconditions{UID: &pod.UID},
+	})
+	if err != nil {
+		return fmt.Errorf("delete pod %s by force: %w", pod.Name, err)
 	}
 	return nil
 }

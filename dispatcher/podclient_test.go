@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
@@ -94,6 +95,34 @@ func TestDeleteHasPreconditions(t *testing.T) {
 				t.Errorf("the version is sent: %v, want %v", got, unchanged)
 			}
 		})
+	}
+}
+
+func TestTryCreatesNothing(t *testing.T) {
+	server := &apiServer{status: 201, answer: `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"schedulingGates":[{"name":"buildkite.com/inject"}],"containers":[]}}`}
+	pod, _ := jobpod.Pod(jobpod.Job{UUID: goldenUUID}, jobpod.PodSettings{Namespace: "jobs"}, nil)
+	tried, err := podClientFor(t, server).Try(t.Context(), pod)
+	if err != nil || !tried.Gated || tried.Injected {
+		t.Errorf("read %+v, %v", tried, err)
+	}
+	if server.query != "dryRun=All&fieldValidation=Strict" {
+		t.Errorf("sent %q", server.query)
+	}
+}
+
+func TestForceDoesNotWait(t *testing.T) {
+	server := &apiServer{status: 200, answer: `{"kind":"Status","apiVersion":"v1","status":"Success"}`}
+	record := &PodRecord{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "jobs", UID: "this-very-uid", ResourceVersion: "7"}}
+	client := podClientFor(t, server)
+	if err := client.Force(t.Context(), record); err != nil {
+		t.Fatal(err)
+	}
+	options := &metav1.DeleteOptions{}
+	if _, _, err := scheme.Codecs.UniversalDeserializer().Decode([]byte(server.body), nil, options); err != nil {
+		t.Fatal(err)
+	}
+	if options.GracePeriodSeconds == nil || *options.GracePeriodSeconds != 0 || *options.Preconditions.UID != "this-very-uid" {
+		t.Errorf("sent %+v", options)
 	}
 }
 

@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -73,6 +75,17 @@ func (p *problems) any() string {
 		}
 	}
 	return first
+}
+
+// areas returns the areas with a problem that is not over.
+func (p *problems) areas() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	areas := map[string]bool{}
+	for _, problem := range p.active {
+		areas[problem.area] = true
+	}
+	return slices.Sorted(maps.Keys(areas))
 }
 
 // problemKind tells problems of an area apart. Errors that are no Problem have

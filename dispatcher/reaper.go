@@ -3,8 +3,11 @@ package dispatcher
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 const (
@@ -30,6 +33,7 @@ const (
 	reasonTaken     = "taken-elsewhere"
 	reasonGated     = "never-injected"
 	reasonWithdrawn = "job-withdrawn"
+	reasonStuck     = "stuck"
 )
 
 // reaper deletes own pods that are of no use any more.
@@ -60,6 +64,7 @@ func (r *reaper) sweep(ctx context.Context) {
 		age := time.Since(pod.CreationTimestamp.Time)
 		switch {
 		case pod.DeletionTimestamp != nil:
+			r.force(ctx, pod)
 		case pod.Finished:
 			r.reapFinished(ctx, pod)
 		case pod.Gated || !pod.Injected:
@@ -68,6 +73,7 @@ func (r *reaper) sweep(ctx context.Context) {
 			}
 		case pod.Started:
 			r.dispatcher.podStarted(pod)
+			r.withSuspect(ctx, pod)
 		case !r.withTrouble(ctx, pod) && age > unstartedTooNew:
 			unstarted = append(unstarted, pod)
 		}
@@ -89,9 +95,9 @@ func (r *reaper) reapFinished(ctx context.Context, pod *PodRecord) {
 // reapWithdrawn deletes pods whose job was cancelled, or has expired, before
 // their agent acquired it: such an agent would only start to learn that.
 func (r *reaper) reapWithdrawn(ctx context.Context, unstarted []*PodRecord) {
-	interval := statesOften
+	interval := cmp.Or(r.dispatcher.limits.CancelInterval, statesOften)
 	if len(unstarted) > fewUnstarted {
-		interval = statesSeldom
+		interval = max(interval, statesSeldom)
 	}
 	if len(unstarted) == 0 || time.Since(r.asked) < interval {
 		return
@@ -110,9 +116,30 @@ func (r *reaper) reapWithdrawn(ctx context.Context, unstarted []*PodRecord) {
 		return
 	}
 	r.dispatcher.problems.report("states", err)
+	if err != nil {
+		r.dispatcher.metrics.apiErrors.WithLabelValues(operationStates, kindOf(err)).Inc()
+	}
 	for _, pod := range unstarted {
 		if states[pod.JobUUID()].Withdrawn() {
+			r.dispatcher.event(pod, eventWithdrawn, "the job was withdrawn before it began: "+string(states[pod.JobUUID()]))
 			r.dispatcher.remove(ctx, pod, reasonWithdrawn, true)
 		}
 	}
+}
+
+// force deletes a pod that should have been gone long ago: its node does not
+// answer, and nobody else would ever delete it. A job runs once, whoever still
+// has it.
+func (r *reaper) force(ctx context.Context, pod *PodRecord) {
+	d := r.dispatcher
+	if patience := d.limits.Patience.Terminating; patience == 0 || !pod.isStuck(max(patience, terminatingPatience)) {
+		return
+	}
+	err := d.Deleter.Force(ctx, pod)
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		d.log.Warn("pod could not be deleted by force", slog.String("pod", pod.Name), slog.Any("error", err))
+		return
+	}
+	d.metrics.deletions.WithLabelValues(reasonStuck).Inc()
+	d.log.Warn("deleted a pod by force whose node does not answer", slog.String("pod", pod.Name))
 }

@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,15 +37,43 @@ type PodRecord struct {
 	AgentExit int32
 	// FinishedAt is when the agent or the pod ended.
 	FinishedAt time.Time
+	// StartedAt is when the last container started, if all have.
+	StartedAt time.Time
 	// Trouble is what keeps the pod from running its job, or nil.
 	Trouble *Trouble
+	// Loss is what ended the pod, or a container of it, once all had started;
+	// nil if nothing but the job itself did.
+	Loss *Trouble
+	// Queue is the queue that the pod was made for.
+	Queue string
+	// Attempt is which of its job's pods it is, from 1.
+	Attempt int
 	// JobURL and ResourceClass are the job's, for logs and for its failure.
 	JobURL, ResourceClass string
+	// Build is the job's build.
+	Build BuildRef
+}
+
+// terminatingPatience is how much longer than its grace period a pod may take to
+// end before it counts as gone: its node does not answer any more.
+const terminatingPatience = time.Minute
+
+// takesCapacity reports whether the pod counts as one in flight.
+func (r *PodRecord) takesCapacity() bool {
+	return !r.Finished && !r.isStuck(terminatingPatience)
+}
+
+// isStuck reports whether the pod should have been gone for so long.
+func (r *PodRecord) isStuck(patience time.Duration) bool {
+	return r.DeletionTimestamp != nil && time.Since(r.DeletionTimestamp.Time) > patience
 }
 
 // Job returns what the pod tells of its job: enough to fail it.
 func (r *PodRecord) Job() jobpod.Job {
 	job := jobpod.Job{UUID: r.JobUUID(), URL: r.JobURL}
+	if r.Build != (BuildRef{}) {
+		job.Env = []string{buildUUIDVariable + "=" + r.Build.UUID, buildURLVariable + "=" + r.Build.URL}
+	}
 	if r.ResourceClass != "" {
 		job.Rules = []string{jobpod.ResourceClassKey + "=" + r.ResourceClass}
 	}
@@ -76,8 +106,11 @@ func NewPodRecord(pod *corev1.Pod) *PodRecord {
 		Injected: pod.Annotations[contract.InjectedAnnotation] != "",
 		Started:  hasStarted(pod),
 		Trouble:  troubleOf(pod),
+		Queue:    queueName(pod),
+		Attempt:  attemptOf(pod),
 
 		JobURL:        pod.Annotations[contract.JobURLAnnotation],
+		Build:         BuildRef{UUID: pod.Annotations[contract.BuildUUIDAnnotation], URL: pod.Annotations[contract.BuildURLAnnotation]},
 		ResourceClass: pod.Annotations[contract.ResourceClassAnnotation],
 	}
 	for _, name := range []string{contract.JobUUIDLabel, contract.ControllerIDLabel} {
@@ -86,7 +119,47 @@ func NewPodRecord(pod *corev1.Pod) *PodRecord {
 		}
 	}
 	record.finish(pod)
+	record.StartedAt = startOf(pod, record.Started)
+	record.Loss = lossOf(pod, record)
 	return record
+}
+
+// queueName is the queue that a pod's agent registers with. Not every queue's
+// name can be a label.
+func queueName(pod *corev1.Pod) string {
+	if name, isLabel := pod.Labels[contract.TagLabelPrefix+jobpod.QueueKey]; isLabel {
+		return name
+	}
+	tags, err := jobpod.ParseTags(strings.Split(pod.Annotations[contract.AgentTagsAnnotation], ","))
+	if err != nil {
+		return jobpod.DefaultQueue
+	}
+	return tags.Queue()
+}
+
+func attemptOf(pod *corev1.Pod) int {
+	attempt, err := strconv.Atoi(pod.Annotations[contract.AttemptAnnotation])
+	if err != nil {
+		return 1
+	}
+	return max(attempt, 1)
+}
+
+// startOf returns when the last container started.
+func startOf(pod *corev1.Pod, hasStarted bool) time.Time {
+	var last time.Time
+	if !hasStarted {
+		return last
+	}
+	for _, status := range pod.Status.ContainerStatuses {
+		if running := status.State.Running; running != nil && running.StartedAt.After(last) {
+			last = running.StartedAt.Time
+		}
+		if ended := status.State.Terminated; ended != nil && ended.StartedAt.After(last) {
+			last = ended.StartedAt.Time
+		}
+	}
+	return last
 }
 
 // hasStarted reports whether no container waits to be started any more.

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,25 +12,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-
-	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 // Config is everything a dispatcher runs with.
 type Config struct {
 	Source Source
 	States JobStates
-	Failer Failer
+	// Annotator writes annotations of builds; nil writes none.
+	Annotator Annotator
 	// Cluster is where pods go.
 	Cluster kubernetes.Interface
-	Pods    jobpod.PodSettings
-	Limits  Limits
+	// Queues are what jobs are taken from: at least one, each with a name of its
+	// own, all with the same controller id.
+	Queues []Queue
+	Limits Limits
+	// Secrets are tokens to keep out of what is quoted of logs.
+	Secrets []func() (string, error)
 	// LeaseName and LeaseNamespace are where replicas agree on a leader. An
 	// empty name runs without election: then there must be one replica only.
 	LeaseName, LeaseNamespace string
+	// LeaseDuration is how long a leader that died keeps others waiting, at
+	// most. Zero means 15 s.
+	LeaseDuration time.Duration
 	// HTTPAddress serves /healthz, /readyz and /metrics; empty serves nothing.
 	HTTPAddress string
-	Log         *slog.Logger
+	// ProfilerAddress serves /debug/pprof; empty serves nothing.
+	ProfilerAddress string
+	Log             *slog.Logger
 }
 
 // Run dispatches jobs until the context ends, then finishes what is in hand and
@@ -40,16 +49,24 @@ func Run(ctx context.Context, config Config) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	problems := newProblems(config.Log)
 	r := &runner{config: config, metrics: newMetrics(registry), problems: problems, health: &health{problems: problems}}
-	stopHTTP, err := serveHTTP(ctx, config.HTTPAddress, r.health, registry, config.Log)
+	if reader, offers := config.Source.(BudgetReader); offers {
+		registry.MustRegister(&budgetMetrics{reader: reader, jobs: &r.metrics.created})
+	}
+	stopHTTP, err := serveHTTP(ctx, "http-address", config.HTTPAddress, probesAndMetrics(r.health, registry), config.Log)
 	if err != nil {
 		return err
 	}
 	defer stopHTTP()
+	stopProfiler, err := serveHTTP(ctx, "profiler-address", config.ProfilerAddress, profiles(), config.Log)
+	if err != nil {
+		return err
+	}
+	defer stopProfiler()
 	if config.LeaseName == "" {
 		return r.work(ctx)
 	}
 	config.Log.Info("waiting for the lease", slog.String("namespace", config.LeaseNamespace), slog.String("name", config.LeaseName))
-	return lead(ctx, config.Cluster, config.LeaseNamespace, config.LeaseName, r.work)
+	return lead(ctx, config.Cluster, lease{namespace: config.LeaseNamespace, name: config.LeaseName, duration: cmp.Or(config.LeaseDuration, leaseDuration)}, r.work)
 }
 
 // runner holds what outlives one period of leadership.
@@ -68,11 +85,8 @@ func (r *runner) work(ctx context.Context) error {
 	defer r.health.leading.Store(false)
 	defer r.metrics.leader.Set(0)
 
-	pods, err := NewPodCache(r.config.Cluster, r.config.Pods.Namespace, r.config.Pods.ControllerID)
+	pods, err := r.newCaches()
 	if err != nil {
-		return err
-	}
-	if err := pods.informer.SetWatchErrorHandlerWithContext(r.listProblem(pods)); err != nil {
 		return err
 	}
 	// The cache serves work in hand to its end, hence a context of its own.
@@ -80,35 +94,67 @@ func (r *runner) work(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stopCache()
-	running.Go(func() { pods.Run(cacheCtx) })
-	if !cache.WaitForCacheSync(ctx.Done(), pods.Synced) {
-		return nil
+	for _, namespace := range pods {
+		running.Go(func() { namespace.Run(cacheCtx) })
 	}
-	r.problems.report("pods", nil)
+	for _, namespace := range pods {
+		if !cache.WaitForCacheSync(ctx.Done(), namespace.Synced) {
+			return nil
+		}
+		r.problems.report(namespace.area(), nil)
+	}
 	r.health.synced.Store(true)
 	defer r.health.synced.Store(false)
 	r.dispatch(ctx, pods)
 	return nil
 }
 
-// dispatch runs the loop and the reaper side by side.
-func (r *runner) dispatch(ctx context.Context, pods *PodCache) {
-	client := NewPodClient(r.config.Cluster)
-	parts := Parts{
-		Source: r.config.Source, States: r.config.States, Failer: r.config.Failer,
-		Submitter: client, Reader: client, Deleter: client, Templates: client, Details: client, Pods: pods,
+// newCaches makes a cache for each namespace with jobs.
+func (r *runner) newCaches() (podCaches, error) {
+	var pods podCaches
+	seen := map[string]bool{}
+	for _, q := range r.config.Queues {
+		if seen[q.Pods.Namespace] {
+			continue
+		}
+		seen[q.Pods.Namespace] = true
+		namespace, err := NewPodCache(r.config.Cluster, q.Pods.Namespace, q.Pods.ControllerID)
+		if err != nil {
+			return nil, err
+		}
+		if err := namespace.informer.SetWatchErrorHandlerWithContext(r.listProblem(namespace)); err != nil {
+			return nil, err
+		}
+		pods = append(pods, namespace)
 	}
-	dispatcher := newDispatcher(parts, r.config.Pods, r.config.Limits, r.config.Log, r.metrics, r.problems)
+	return pods, nil
+}
+
+// dispatch runs the loop, the reaper and the observer side by side.
+func (r *runner) dispatch(ctx context.Context, pods podCaches) {
+	client := NewPodClient(r.config.Cluster)
+	events, stopEvents := newEventRecorder(context.WithoutCancel(ctx), r.config.Cluster)
+	defer stopEvents()
+	parts := Parts{
+		Source: r.config.Source, States: r.config.States, Annotator: r.config.Annotator, Events: events,
+		Submitter: client, Trial: client, Reader: client, Deleter: client, Templates: client, Details: client, Pods: pods,
+		Redact: newRedactor(r.config.Secrets),
+	}
+	dispatcher := newDispatcher(parts, r.config.Queues, r.config.Limits, r.config.Log, r.metrics, r.problems)
 	dispatcher.beat = func() { r.health.beat.Store(time.Now().UnixNano()) }
-	r.config.Log.Info("dispatching",
-		slog.String("controller_id", r.config.Pods.ControllerID),
-		slog.String("namespace", r.config.Pods.Namespace),
-		slog.String("tags", r.config.Pods.Tags.String()),
-		slog.Int("max_in_flight", r.config.Limits.MaxInFlight),
-		slog.Int("in_flight", pods.InFlight()))
+	for _, q := range r.config.Queues {
+		r.config.Log.Info("dispatching",
+			slog.String("controller_id", q.Pods.ControllerID),
+			slog.String("namespace", q.Pods.Namespace),
+			slog.String("tags", q.Pods.Tags.String()),
+			slog.Int("max_in_flight", q.MaxInFlight),
+			slog.Int("max_in_flight_of_all", r.config.Limits.MaxInFlight))
+	}
 	var running sync.WaitGroup
 	running.Go(func() { dispatcher.run(ctx) })
+	running.Go(func() { dispatcher.preflight(ctx) })
 	running.Go(func() { (&reaper{dispatcher: dispatcher}).run(ctx) })
+	running.Go(func() { (&observer{dispatcher: dispatcher}).run(ctx) })
 	running.Wait()
 	r.config.Log.Info("stopped dispatching")
 }
@@ -122,9 +168,9 @@ func (r *runner) listProblem(pods *PodCache) cache.WatchErrorHandlerWithContext 
 			cache.DefaultWatchErrorHandler(ctx, reflector, err)
 			return
 		}
-		r.problems.report("pods", &Problem{
+		r.problems.report(pods.area(), &Problem{
 			Kind:   "list",
-			Advice: "cannot list pods in namespace " + r.config.Pods.Namespace + ": check the API server's address, --namespace and the role (pods get, list, watch, create, delete, patch)",
+			Advice: "cannot list pods in namespace " + pods.namespace + ": check the API server's address, --namespace and the role (pods get, list, watch, create, delete, patch)",
 			Err:    err,
 		})
 	}

@@ -29,6 +29,7 @@ const (
 	CauseNodeShutdown    = "node-shutdown"
 	CauseNodeRefused     = "node-refused"
 	CauseDeadline        = "deadline"
+	CauseAgentSilent     = "agent-silent"
 )
 
 // maxMessageBytes bounds what is remembered of a message, for each pod.

@@ -74,11 +74,33 @@ var advice = map[string]string{
 	CauseNodeShutdown:    "Retry the job: the node that its pod was on was shut down.",
 	CauseNodeRefused:     "Retry the job: the node that was chosen for its pod would not take it.",
 	CauseDeadline:        "Raise jobActiveDeadlineSeconds: the pod was older than it allows before the job began.",
+	CauseAgentSilent:     "Ask the cluster's operators: the pod's agent started, but did not take the job in time.",
 }
 
-// advice tells the pipeline's author what to do.
+// lossAdvice is the same for jobs that had begun.
+var lossAdvice = map[string]string{
+	CauseOutOfMemory:  "Raise the memory limit of container %[1]s, or have it use less: it used more memory than it may and was ended.",
+	CauseDeleted:      "Retry the job: somebody deleted its pod while it ran.",
+	CauseDrained:      "Retry the job: its pod was evicted while it ran, as when a node is drained.",
+	CauseEvicted:      "Retry the job, and ask for the memory or ephemeral-storage that it needs: its node was short of it and ended the pod.",
+	CausePreempted:    "Retry the job: a pod of higher priority took its place.",
+	CauseNodeLost:     "Retry the job: the node that its pod ran on is gone.",
+	CauseNodeShutdown: "Retry the job: the node that its pod ran on was shut down.",
+	CauseNodeRefused:  "Retry the job: its node ended the pod.",
+	CauseDeadline:     "Raise jobActiveDeadlineSeconds, or make the job shorter: the pod was older than it allows.",
+}
+
+// advice tells the pipeline's author what to do about a job that never began.
 func (t *Trouble) advice() string {
-	pattern := advice[t.Cause]
+	return t.fill(advice[t.Cause])
+}
+
+// lossAdvice does so for a job that had begun.
+func (t *Trouble) lossAdvice() string {
+	return t.fill(lossAdvice[t.Cause])
+}
+
+func (t *Trouble) fill(pattern string) string {
 	if !strings.Contains(pattern, "%[") {
 		return pattern
 	}

@@ -5,22 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
-
-// Patience bounds how long a pod may stay in trouble before its job fails.
-type Patience struct {
-	// Permanent is for what waiting does not mend: time for a Secret or an image
-	// that is created together with the job. Default 30 s.
-	Permanent time.Duration
-	// Pending is for everything else. Default 15 minutes.
-	Pending time.Duration
-	// Pulling is for a pod whose images are being pulled without an error.
-	// Default an hour.
-	Pulling time.Duration
-}
-
-// DefaultPatience is what people expect of a dispatcher.
-var DefaultPatience = Patience{Permanent: 30 * time.Second, Pending: 15 * time.Minute, Pulling: time.Hour}
 
 // withTrouble deals with a pod that has not started, and reports whether it is
 // done with.
@@ -45,10 +32,10 @@ func (r *reaper) withTrouble(ctx context.Context, pod *PodRecord) bool {
 		d.platformTrouble(ctx, pod)
 		return true
 	}
-	if d.surges.note(trouble, pod.JobUUID()) {
+	if q := d.queueOf(pod); q.surges.note(trouble, pod.JobUUID()) {
 		// It may be every job's trouble: one pod at a time from now on.
-		d.starts.trip(pod.CreationTimestamp.Time)
-		d.problems.report("pods", &Problem{Kind: trouble.Cause, Advice: "several jobs in a minute failed alike: " + trouble.Message})
+		q.starts.trip(pod.CreationTimestamp.Time)
+		d.problems.report(q.area(areaPods), &Problem{Kind: trouble.Cause, Advice: "several jobs in a minute failed alike: " + trouble.Message})
 	}
 	d.giveUp(ctx, pod, trouble.failure(details))
 	return true
@@ -80,10 +67,38 @@ func (d *Dispatcher) detailsOf(ctx context.Context, pod *PodRecord) (details str
 			d.log.Debug("the log of a container could not be read", slog.String("pod", pod.Name), slog.Any("error", err))
 			return "", false
 		}
-		return "The end of its log:\n" + log, false
+		return "The end of its log:\n" + d.Redact(log), false
 	default:
 		return "", false
 	}
+}
+
+// agentLog returns the end of a pod's agent's log, or "".
+func (d *Dispatcher) agentLog(ctx context.Context, pod *PodRecord) string {
+	log, err := d.Details.LogTail(ctx, pod, contract.AgentContainer)
+	if err != nil {
+		d.log.Debug("the log of an agent could not be read", slog.String("pod", pod.Name), slog.Any("error", err))
+		return ""
+	}
+	if log == "" {
+		return ""
+	}
+	return "The end of the agent's log:\n" + d.Redact(log)
+}
+
+// withSuspect fails a job that is still scheduled although its pod's containers
+// have long started: its agent cannot reach Buildkite, or hangs.
+func (r *reaper) withSuspect(ctx context.Context, pod *PodRecord) {
+	d, uuid := r.dispatcher, pod.JobUUID()
+	if !d.suspects.take(uuid) || d.busyWith(uuid) {
+		return
+	}
+	states, _ := d.States.States(ctx, []string{uuid})
+	if states[uuid] != StateScheduled {
+		return
+	}
+	trouble := &Trouble{Cause: CauseAgentSilent, Container: contract.AgentContainer}
+	d.giveUp(ctx, pod, trouble.failure(d.agentLog(ctx, pod)))
 }
 
 // platformTrouble takes back a pod that something of the platform's keeps from
@@ -94,17 +109,20 @@ func (d *Dispatcher) platformTrouble(ctx context.Context, pod *PodRecord) {
 		Kind:   trouble.Cause,
 		Advice: "pod " + pod.Name + " cannot start because of its injected container " + trouble.Container + " (" + trouble.Image + "): " + trouble.Message,
 	}
-	d.starts.trip(pod.CreationTimestamp.Time)
-	d.problems.report("pods", err)
-	d.hold(pod.Job(), trouble.Cause, err, true)
+	q := d.queueOf(pod)
+	q.starts.trip(pod.CreationTimestamp.Time)
+	d.problems.report(q.area(areaPods), err)
+	d.hold(&attempt{job: pod.Job(), queue: q}, trouble.Cause, err, true)
+	d.event(pod, eventTakenBack, err.Advice)
 	d.remove(ctx, pod, trouble.Cause, true)
 }
 
 // podStarted ends the stop for the platform's troubles if the pod is younger: it
 // went through what others failed at.
 func (d *Dispatcher) podStarted(pod *PodRecord) {
-	if d.starts.probing() && d.starts.trippedBefore(pod.CreationTimestamp.Time) && d.starts.reset() {
-		d.problems.report("pods", nil)
+	q := d.queueOf(pod)
+	if q.starts.probing() && q.starts.trippedBefore(pod.CreationTimestamp.Time) && q.starts.reset() {
+		d.problems.report(q.area(areaPods), nil)
 	}
 }
 
@@ -112,7 +130,7 @@ func (d *Dispatcher) podStarted(pod *PodRecord) {
 // pod. Whoever acquires the job first, this program or the pod's agent, has it.
 func (d *Dispatcher) giveUp(ctx context.Context, pod *PodRecord, failure Failure) {
 	job := pod.Job()
-	attempt := &attempt{job: job, fails: true}
+	attempt := &attempt{job: job, queue: d.queueOf(pod), fails: true}
 	d.mu.Lock()
 	if d.inHand[job.UUID] != nil {
 		d.mu.Unlock()
@@ -126,6 +144,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, pod *PodRecord, failure Failure
 		ctx := context.WithoutCancel(ctx)
 		switch {
 		case err == nil:
+			d.event(pod, eventGivenUp, failure.Advice)
 			d.remove(ctx, pod, failure.Cause, false)
 		case errors.Is(err, ErrJobTaken) && d.isOver(ctx, job.UUID):
 			// Failed by a leader that did not get to delete the pod.

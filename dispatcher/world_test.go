@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
@@ -39,10 +41,18 @@ type world struct {
 	// mutating says what the mutator does: nil takes pods, anything else is the
 	// answer to every creation.
 	mutating error
+	// losesAnswers has pods created whose creator only gets that error.
+	losesAnswers bool
+	// paused leaves the queue's jobs out of the listing.
+	paused bool
 	// bypassed lets pods through without the mutator.
 	bypassed bool
 	// refusals are answers to the creation of single jobs' pods.
 	refusals map[string]error
+	// registry has the dispatcher's metrics; nil is none.
+	registry *prometheus.Registry
+	// queues are the dispatcher's; none is the usual one.
+	queues []Queue
 	// templates are the PodTemplates' pod specs by name.
 	templates map[string]json.RawMessage
 	// events are the pods' by name.
@@ -51,10 +61,21 @@ type world struct {
 	troubles map[string]*Trouble
 	// listing and failing are errors of Buildkite's.
 	listing, failing error
+	// trying is the answer to trials, annotating that to annotations.
+	trying, annotating error
+	// notes are the builds' annotations, noteWrites counts their changes.
+	notes      map[string]string
+	noteWrites int
+	trials     int
+	forced     []string
+	// window is the most jobs that are listed at once; 0 is all.
+	window int
+	// log is the end of every container's log.
+	log string
 	// slow delays each creation.
 	slow time.Duration
 
-	polls, creations, most int
+	polls, creations, most, failCalls int
 	// submitted is the pod sent last.
 	submitted *unstructured.Unstructured
 	uids      int
@@ -65,6 +86,7 @@ func newWorld() *world {
 		states: map[string]JobState{}, jobs: map[string]jobpod.Job{}, pods: map[string]*PodRecord{},
 		failed: map[string]Failure{}, refusals: map[string]error{},
 		templates: map[string]json.RawMessage{}, events: map[string]PodEvents{}, troubles: map[string]*Trouble{},
+		notes: map[string]string{},
 	}
 }
 
@@ -77,6 +99,9 @@ var (
 	_ Pods      = (*world)(nil)
 
 	_ TemplateReader = (*world)(nil)
+	_ PodDeleter     = (*world)(nil)
+	_ Trial          = (*world)(nil)
+	_ Annotator      = (*world)(nil)
 	_ PodDetails     = (*world)(nil)
 )
 
@@ -95,13 +120,18 @@ func (w *world) Scheduled(_ context.Context, known func(string) bool) ([]jobpod.
 	w.polls++
 	var all []jobpod.Job
 	for uuid, job := range w.jobs {
-		if w.states[uuid] == StateScheduled {
+		if w.states[uuid] == StateScheduled && !w.paused {
 			all = append(all, job)
 		}
 	}
 	err := w.listing
 	w.mu.Unlock()
-	return slices.DeleteFunc(all, func(job jobpod.Job) bool { return known(job.UUID) }), err
+	slices.SortFunc(all, func(a, b jobpod.Job) int { return a.ScheduledAt.Compare(b.ScheduledAt) })
+	all = slices.DeleteFunc(all, func(job jobpod.Job) bool { return known(job.UUID) })
+	if w.window > 0 {
+		all = all[:min(len(all), w.window)]
+	}
+	return all, err
 }
 
 func (w *world) States(_ context.Context, uuids []string) (map[string]JobState, error) {
@@ -119,6 +149,7 @@ func (w *world) States(_ context.Context, uuids []string) (map[string]JobState, 
 func (w *world) Fail(_ context.Context, job jobpod.Job, failure Failure) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.failCalls++
 	if w.failing != nil {
 		return w.failing
 	}
@@ -145,7 +176,7 @@ func (w *world) Submit(_ context.Context, pod *unstructured.Unstructured) (*PodR
 	if err := w.refusals[pod.GetLabels()[contract.JobUUIDLabel]]; err != nil {
 		return nil, err
 	}
-	if w.mutating != nil {
+	if w.mutating != nil && !w.losesAnswers {
 		return nil, w.mutating
 	}
 	w.uids++
@@ -155,6 +186,12 @@ func (w *world) Submit(_ context.Context, pod *unstructured.Unstructured) (*PodR
 			UID: types.UID(fmt.Sprint(w.uids)), CreationTimestamp: metav1.Now(),
 		},
 		Gated: w.bypassed, Injected: !w.bypassed,
+		Queue: pod.GetLabels()[contract.TagLabelPrefix+jobpod.QueueKey], Attempt: 1,
+		JobURL: pod.GetAnnotations()[contract.JobURLAnnotation],
+		Build:  BuildRef{UUID: pod.GetAnnotations()[contract.BuildUUIDAnnotation], URL: pod.GetAnnotations()[contract.BuildURLAnnotation]},
+	}
+	if attempt, err := strconv.Atoi(pod.GetAnnotations()[contract.AttemptAnnotation]); err == nil {
+		record.Attempt = attempt
 	}
 	if trouble := w.troubles[record.JobUUID()]; trouble != nil {
 		copied := *trouble
@@ -164,7 +201,7 @@ func (w *world) Submit(_ context.Context, pod *unstructured.Unstructured) (*PodR
 	w.pods[record.Name] = record
 	w.most = max(w.most, w.inFlight())
 	copied := *record
-	return &copied, nil
+	return &copied, w.mutating
 }
 
 func (w *world) Read(_ context.Context, _, name string) (*PodRecord, error) {
@@ -191,6 +228,54 @@ func (w *world) Delete(_ context.Context, pod *PodRecord, _ bool) error {
 	return nil
 }
 
+// Try answers as Submit would.
+func (w *world) Try(_ context.Context, pod *unstructured.Unstructured) (*PodRecord, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trials++
+	if w.trying != nil {
+		return nil, w.trying
+	}
+	return &PodRecord{ObjectMeta: metav1.ObjectMeta{Namespace: pod.GetNamespace()}, Gated: w.bypassed, Injected: !w.bypassed}, nil
+}
+
+func (w *world) Force(_ context.Context, pod *PodRecord) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forced = append(w.forced, pod.Name)
+	delete(w.pods, pod.Name)
+	return nil
+}
+
+func (w *world) Annotate(_ context.Context, build BuildRef, note Note) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noteWrites++
+	if w.annotating != nil {
+		return w.annotating
+	}
+	w.notes[build.UUID+" "+note.Context] = note.Body
+	return nil
+}
+
+func (w *world) Remove(_ context.Context, build BuildRef, noteContext string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noteWrites++
+	if w.annotating != nil {
+		return w.annotating
+	}
+	delete(w.notes, build.UUID+" "+noteContext)
+	return nil
+}
+
+// noteOf returns the annotation of a build, of the two kinds.
+func (w *world) noteOf(build, kind string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.notes[build+" agent-stack-k8s-"+kind+"-"+testController]
+}
+
 func (w *world) ForJob(uuid string) []*PodRecord {
 	return slices.DeleteFunc(w.all(), func(pod *PodRecord) bool { return pod.JobUUID() != uuid })
 }
@@ -208,12 +293,6 @@ func (w *world) all() []*PodRecord {
 		records = append(records, &copied)
 	}
 	return records
-}
-
-func (w *world) InFlight() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.inFlight()
 }
 
 func (w *world) inFlight() int {
@@ -243,6 +322,9 @@ func (w *world) Events(_ context.Context, pod *PodRecord) (PodEvents, error) {
 }
 
 func (w *world) LogTail(_ context.Context, _ *PodRecord, container string) (string, error) {
+	if w.log != "" {
+		return w.log, nil
+	}
 	return "the last line of " + container, nil
 }
 
@@ -280,14 +362,33 @@ func (w *world) change(how func()) {
 // dispatcherIn makes a dispatcher of this world.
 func dispatcherIn(w *world, limits Limits) *Dispatcher {
 	limits.Concurrency = max(limits.Concurrency, 4)
-	limits.Patience = DefaultPatience
+	if limits.Patience == (Patience{}) {
+		limits.Patience = DefaultPatience
+	}
 	if limits.PollInterval == 0 {
 		limits.PollInterval = time.Second
 	}
 	log := slog.New(slog.DiscardHandler)
-	parts := Parts{Source: w, States: w, Failer: w, Submitter: w, Reader: w, Deleter: w, Templates: w, Details: w, Pods: w}
-	settings := jobpod.PodSettings{Namespace: "jobs", ControllerID: testController, Tags: jobpod.Tags{{Key: jobpod.QueueKey, Value: "kubernetes"}}}
-	return newDispatcher(parts, settings, limits, log, newMetrics(prometheus.NewRegistry()), newProblems(log))
+	parts := Parts{
+		Source: w, States: w, Submitter: w, Trial: w, Reader: w, Deleter: w, Templates: w, Details: w, Pods: w,
+		Annotator: w, Events: record.NewFakeRecorder(10000),
+	}
+	if w.registry == nil {
+		w.registry = prometheus.NewRegistry()
+		defer func() { w.registry = nil }()
+	}
+	if len(w.queues) == 0 {
+		w.queues = []Queue{testQueue(w, "kubernetes")}
+	}
+	return newDispatcher(parts, w.queues, limits, log, newMetrics(w.registry), newProblems(log))
+}
+
+// testQueue is a queue of the world's.
+func testQueue(w *world, name string) Queue {
+	return Queue{
+		Pods:   jobpod.PodSettings{Namespace: "jobs", ControllerID: testController, Tags: jobpod.Tags{{Key: jobpod.QueueKey, Value: name}}},
+		Failer: w,
+	}
 }
 
 // simulate runs a dispatcher and its reaper in simulated time while test looks
@@ -300,6 +401,7 @@ func simulate(t *testing.T, w *world, limits Limits, test func(t *testing.T, d *
 		var running sync.WaitGroup
 		running.Go(func() { d.run(ctx) })
 		running.Go(func() { (&reaper{dispatcher: d}).run(ctx) })
+		running.Go(func() { (&observer{dispatcher: d}).run(ctx) })
 		test(t, d)
 		cancel()
 		running.Wait()

@@ -31,33 +31,31 @@ func configure(o options, log *slog.Logger) (dispatcher.Config, error) {
 	if err != nil {
 		return dispatcher.Config{}, fmt.Errorf("connect to the cluster: %w", err)
 	}
-	tags, err := jobpod.ParseTags(o.tags)
-	if err != nil {
-		return dispatcher.Config{}, fmt.Errorf("--tags: %w", err)
-	}
 	log.Info("using cluster", slog.String("server", cluster.Host), slog.String("context", o.context))
+	token, agentToken := tokenSource(o.token, o.tokenFile), tokenSource(o.agentToken, o.agentTokenFile)
 	jobs := buildkite.NewClient(buildkite.Settings{
-		Endpoint:     o.graphqlEndpoint,
-		Token:        tokenSource(o.token, o.tokenFile),
-		Organization: o.org,
-		ClusterUUID:  o.clusterUUID,
-		Tags:         tags,
-		UserAgent:    userAgent(),
+		Endpoint:       o.graphqlEndpoint,
+		RESTEndpoint:   o.restEndpoint,
+		Token:          token,
+		Organization:   o.org,
+		ClusterUUID:    o.clusterUUID,
+		Queues:         tagsOf(o.queues),
+		BudgetShare:    o.budgetShare,
+		RequestTimeout: o.requestTimeout,
+		UserAgent:      userAgent(),
+		Log:            log,
 	})
 	config := dispatcher.Config{
-		Source:  jobs,
-		States:  jobs,
-		Failer:  &buildkite.Failer{Endpoint: o.agentEndpoint, Token: tokenSource(o.agentToken, o.agentTokenFile), Tags: tags},
-		Cluster: client,
-		Pods: jobpod.PodSettings{
-			Namespace: o.namespace, ControllerID: o.controllerID, Tags: tags,
-			AgentImage: o.image, AgentTokenSecret: o.agentTokenSecret, ProhibitPlugin: o.prohibitPlugin,
-		},
-		Limits: dispatcher.Limits{
-			MaxInFlight: o.maxInFlight, Concurrency: o.concurrency, PollInterval: o.pollInterval, JobTTL: o.jobTTL,
-			Patience: dispatcher.Patience{Permanent: o.permanentTrouble, Pending: o.pendingTimeout, Pulling: o.pullingTimeout},
-		},
-		Log:    log,
+		Source:          jobs,
+		States:          jobs,
+		Annotator:       jobs,
+		Cluster:         client,
+		Queues:          queuesOf(o, agentToken),
+		Limits:          limitsOf(o),
+		Secrets:         secretsOf(token, agentToken),
+		LeaseDuration:   o.leaseDuration,
+		ProfilerAddress: o.profilerAddress,
+		Log:             log,
 	}
 	if o.httpAddress != "none" {
 		config.HTTPAddress = o.httpAddress
@@ -67,6 +65,52 @@ func configure(o options, log *slog.Logger) (dispatcher.Config, error) {
 		config.LeaseNamespace, err = leaseNamespace(o)
 	}
 	return config, err
+}
+
+func tagsOf(queues []queueOptions) []jobpod.Tags {
+	tags := make([]jobpod.Tags, len(queues))
+	for i, queue := range queues {
+		tags[i] = queue.tags
+	}
+	return tags
+}
+
+func queuesOf(o options, agentToken buildkite.TokenSource) []dispatcher.Queue {
+	queues := make([]dispatcher.Queue, len(o.queues))
+	for i, queue := range o.queues {
+		queues[i] = dispatcher.Queue{
+			Pods: jobpod.PodSettings{
+				Namespace: queue.namespace, ControllerID: o.controllerID, Tags: queue.tags,
+				AgentImage: queue.image, AgentTokenSecret: queue.agentTokenSecret, ProhibitPlugin: queue.prohibitPlugin,
+			},
+			MaxInFlight: queue.maxInFlight,
+			Failer:      &buildkite.Failer{Endpoint: o.agentEndpoint, Token: agentToken, Tags: queue.tags},
+		}
+	}
+	return queues
+}
+
+func limitsOf(o options) dispatcher.Limits {
+	return dispatcher.Limits{
+		MaxInFlight: o.maxInFlight, Concurrency: o.concurrency, PollInterval: o.pollInterval, CancelInterval: o.cancelInterval,
+		JobTTL: o.jobTTL, AnnotateAfter: o.annotateAfter,
+		SharedQueues: o.sharedQueue, CompatibleStatus: o.failureStatus == statusCompatible,
+		Patience: dispatcher.Patience{
+			Permanent: o.permanentTrouble, Pending: o.pendingTimeout, Pulling: o.pullingTimeout, Agent: o.agentStartTimeout,
+			Missing: o.missingTimeout, Unknown: o.unknownTimeout, Terminating: o.terminatingTimeout,
+		},
+	}
+}
+
+// secretsOf are the tokens that there are.
+func secretsOf(tokens ...buildkite.TokenSource) []func() (string, error) {
+	var secrets []func() (string, error)
+	for _, token := range tokens {
+		if token != nil {
+			secrets = append(secrets, token)
+		}
+	}
+	return secrets
 }
 
 // clusterConfig connects to the cluster of --kubeconfig and --context, or to

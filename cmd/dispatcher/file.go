@@ -67,6 +67,8 @@ func readValue(name string, value *yaml.Node) (string, error) {
 	switch {
 	case value.Kind == yaml.ScalarNode && value.Tag == "!!null":
 		return "", nil
+	case name == "queues":
+		return readQueues(value)
 	case value.Kind == yaml.ScalarNode:
 		return value.Value, nil
 	case value.Kind == yaml.SequenceNode && name == "tags":
@@ -81,6 +83,18 @@ func readValue(name string, value *yaml.Node) (string, error) {
 	default:
 		return "", errors.New("want a single value")
 	}
+}
+
+// readQueues returns a list of objects as it is.
+func readQueues(value *yaml.Node) (string, error) {
+	if value.Kind != yaml.SequenceNode {
+		return "", errors.New("want a list of queues")
+	}
+	text, err := yaml.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("read the list: %w", err)
+	}
+	return string(text), nil
 }
 
 func isFileOption(name string) bool {

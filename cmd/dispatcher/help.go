@@ -34,6 +34,9 @@ func help() string {
 
 func optionHelp(option option) string {
 	name := "      --" + option.name
+	if option.fileOnly {
+		name = "      " + option.name + " (file only)"
+	}
 	if option.shorthand != "" {
 		name = "  -" + option.shorthand + ", --" + option.name
 	}

@@ -84,6 +84,9 @@ func readFlags(arguments []string) (map[string]given, error) {
 	flags.SortFlags = false
 	raw := map[string]*rawFlag{}
 	for _, option := range allOptions() {
+		if option.fileOnly {
+			continue
+		}
 		value := &rawFlag{}
 		raw[option.name] = value
 		flag := flags.VarPF(value, option.name, option.shorthand, option.usage)

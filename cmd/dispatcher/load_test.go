@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -55,7 +57,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.maxInFlight != 25 || got.jobTTL != 10*time.Minute || got.namespace != "default" || got.queue != "kubernetes" || got.controllerID != "acme-kubernetes" {
+	if got.maxInFlight != 25 || got.jobTTL != 10*time.Minute || got.namespace != "default" || got.queues[0].tags.Queue() != "kubernetes" || got.controllerID != "acme-kubernetes" {
 		t.Errorf("got %+v", got)
 	}
 	if got.image != "" || got.agentTokenSecret != "" {
@@ -71,14 +73,14 @@ func TestPrecedence(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{"org": "file", "namespace": "env", "image": "flag", "token": "env", "tokenFile": "", "agentToken": "agent", "queue": "default"}
-	have := map[string]string{"org": got.org, "namespace": got.namespace, "image": got.image, "token": got.token, "tokenFile": got.tokenFile, "agentToken": got.agentToken, "queue": got.queue}
+	have := map[string]string{"org": got.org, "namespace": got.namespace, "image": got.image, "token": got.token, "tokenFile": got.tokenFile, "agentToken": got.agentToken, "queue": got.queues[0].tags.Queue()}
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Error(diff)
 	}
 	if got.maxInFlight != 0 || got.debug || got.jobTTL != time.Hour {
 		t.Errorf("got %+v", got)
 	}
-	if diff := cmp.Diff([]string{"linux=true", "xcode=8"}, got.tags); diff != "" {
+	if diff := cmp.Diff("linux=true,xcode=8", got.queues[0].tags.String()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -109,8 +111,8 @@ func TestQueue(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || strings.Join(got.tags, ",") != tc.tags {
-				t.Errorf("tags %v, error %v; want %s", got.tags, err, tc.tags)
+			if err != nil || len(got.queues) != 1 || got.queues[0].tags.String() != tc.tags {
+				t.Errorf("queues %v, error %v; want %s", got.queues, err, tc.tags)
 			}
 		})
 	}
@@ -172,10 +174,11 @@ func TestSingleProblems(t *testing.T) {
 
 func TestDefaultControllerID(t *testing.T) {
 	long := strings.Repeat("a", 63)
+	linux := []queueOptions{{tags: jobpod.Tags{{Key: "queue", Value: "linux"}}}}
 	cases := map[string]options{
-		"acme-linux":                  {org: "acme", queue: "linux"},
-		"acme-dc840dd5-linux":         {org: "acme", queue: "linux", clusterUUID: "dc840dd5-6a72-545b-917d-ae66e9bb7a50"},
-		"dispatcher-8807ea946431ef5a": {org: long, queue: "linux"},
+		"acme-linux":                  {org: "acme", queues: linux},
+		"acme-dc840dd5-linux":         {org: "acme", queues: linux, clusterUUID: "dc840dd5-6a72-545b-917d-ae66e9bb7a50"},
+		"dispatcher-8807ea946431ef5a": {org: long, queues: linux},
 	}
 	for want, o := range cases {
 		if got := defaultControllerID(&o); got != want {

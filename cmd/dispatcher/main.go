@@ -42,7 +42,7 @@ func run(ctx context.Context, arguments []string, lookupEnv func(string) (string
 		fmt.Fprintln(stdout, version)
 		return 0
 	}
-	log := newLogger(stderr, options.debug)
+	log := newLogger(stderr, options.debug, options.logFormat)
 	config, err := configure(options, log)
 	if err != nil {
 		fmt.Fprintf(stderr, "dispatcher: the configuration does not work:\n%s\n", indent(err))
@@ -58,12 +58,17 @@ func run(ctx context.Context, arguments []string, lookupEnv func(string) (string
 
 // newLogger makes the one logger of the process. The Kubernetes libraries log
 // through it too, but not their debugging, which would drown ours.
-func newLogger(out io.Writer, debug bool) *slog.Logger {
+func newLogger(out io.Writer, debug bool, format string) *slog.Logger {
 	level := slog.LevelInfo
 	if debug {
 		level = slog.LevelDebug
 	}
-	libraries := slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelInfo})
-	klog.SetSlogLogger(slog.New(libraries).With(slog.String("component", "client-go")))
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+	handler := func(level slog.Level) slog.Handler {
+		if format == formatJSON {
+			return slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level})
+		}
+		return slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})
+	}
+	klog.SetSlogLogger(slog.New(handler(slog.LevelInfo)).With(slog.String("component", "client-go")))
+	return slog.New(handler(level))
 }

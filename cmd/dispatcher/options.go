@@ -42,6 +42,26 @@ type options struct {
 	pendingTimeout   time.Duration
 	pullingTimeout   time.Duration
 
+	agentStartTimeout  time.Duration
+	missingTimeout     time.Duration
+	unknownTimeout     time.Duration
+	terminatingTimeout time.Duration
+	cancelInterval     time.Duration
+	annotateAfter      time.Duration
+	requestTimeout     time.Duration
+	leaseDuration      time.Duration
+	restEndpoint       string
+	budgetShare        float64
+	sharedQueue        bool
+	failureStatus      string
+	profilerAddress    string
+	logFormat          string
+
+	// entries is the file's list of queues; queues is what follows from it, or
+	// from the options for one.
+	entries []queueEntry
+	queues  []queueOptions
+
 	// layers says where each option was set; options left alone are absent.
 	layers map[string]layer
 }
@@ -60,6 +80,8 @@ type option struct {
 	variable string
 	// flagOnly options make no sense in a file or the environment.
 	flagOnly bool
+	// fileOnly options are too large for a flag.
+	fileOnly bool
 	set      func(target *options, text string) error
 }
 
@@ -72,7 +94,7 @@ type group struct {
 // env returns the option's environment variable, or "".
 func (o option) env() string {
 	switch {
-	case o.flagOnly:
+	case o.flagOnly, o.fileOnly:
 		return ""
 	case o.variable != "":
 		return o.variable
@@ -99,8 +121,16 @@ func buildkiteOptions() []option {
 		{name: "cluster-uuid", kind: "uuid", usage: "cluster of the queue; without it, jobs outside clusters", set: text(func(o *options) *string { return &o.clusterUUID })},
 		{name: "tags", kind: "tags", usage: "comma-separated tags of the agents, such as queue=linux,docker,xcode=8; jobs that ask for more are left alone", standard: "queue=kubernetes", set: list(func(o *options) *[]string { return &o.tags })},
 		{name: "queue", kind: "name", usage: "queue of the agents, in place of a queue tag", set: text(func(o *options) *string { return &o.queue })},
+		{name: "queues", kind: "list", fileOnly: true, usage: "several queues in place of one: objects with the keys queue or tags, namespace, max-in-flight, image, agent-token-secret and prohibit-kubernetes-plugin; what an entry leaves out is as the option of the same name", set: queueList},
+		{name: "shared-queue", usage: "other clusters serve the same queues: leave a job scheduled that only this cluster cannot run", set: toggle(func(o *options) *bool { return &o.sharedQueue })},
 		{name: "poll-interval", kind: "duration", usage: "shortest time between polls for jobs", standard: "1s", set: duration(func(o *options) *time.Duration { return &o.pollInterval })},
 		{name: "graphql-endpoint", kind: "url", usage: "GraphQL API", standard: buildkite.DefaultGraphQLEndpoint, set: text(func(o *options) *string { return &o.graphqlEndpoint })},
+		{name: "graphql-budget-share", kind: "share", usage: "part of the organization's GraphQL points that may be used; of the API token's own points it is always 0.8 at most", standard: "0.5", set: fraction(func(o *options) *float64 { return &o.budgetShare })},
+		{name: "rest-endpoint", kind: "url", usage: "REST API, to remove build annotations", standard: buildkite.DefaultRESTEndpoint, set: text(func(o *options) *string { return &o.restEndpoint })},
+		{name: "buildkite-request-timeout", kind: "duration", usage: "how long one request to Buildkite may take", standard: "1m", set: duration(func(o *options) *time.Duration { return &o.requestTimeout })},
+		{name: "job-cancel-checker-poll-interval", kind: "duration", usage: "time between looks for cancelled jobs whose pod has not begun, while few wait", standard: "10s", set: duration(func(o *options) *time.Duration { return &o.cancelInterval })},
+		{name: "annotate-after", kind: "duration", usage: "how long a job waits before an annotation of its build says what for; 0 is never", standard: "30s", set: duration(func(o *options) *time.Duration { return &o.annotateAfter })},
+		{name: "failure-exit-status", kind: "choice", usage: "distinct: jobs that cannot run end with a status that tells why; compatible: all with -1", standard: statusDistinct, set: text(func(o *options) *string { return &o.failureStatus })},
 	}
 }
 
@@ -118,16 +148,21 @@ func kubernetesOptions() []option {
 	return []option{
 		{name: "namespace", kind: "name", usage: "namespace of the jobs' pods", standard: "default", set: text(func(o *options) *string { return &o.namespace })},
 		{name: "prohibit-kubernetes-plugin", usage: "fail jobs that have the kubernetes plugin, saying so", set: toggle(func(o *options) *bool { return &o.prohibitPlugin })},
-		{name: "max-in-flight", kind: "count", usage: "most pods whose job has not ended; 0 is no limit", standard: "25", set: count(func(o *options) *int { return &o.maxInFlight })},
+		{name: "max-in-flight", kind: "count", usage: "most pods, of all queues, whose job has not ended; 0 is no limit", standard: "25", set: count(func(o *options) *int { return &o.maxInFlight })},
 		{name: "job-ttl", kind: "duration", usage: "how long to keep a finished pod", standard: "10m", set: duration(func(o *options) *time.Duration { return &o.jobTTL })},
 		{name: "pod-pending-timeout", kind: "duration", usage: "how long a pod may wait for a node, an image or a volume before its job fails", standard: "15m", set: duration(func(o *options) *time.Duration { return &o.pendingTimeout })},
 		{name: "pod-pulling-timeout", kind: "duration", usage: "the same while its images are being pulled without an error", standard: "1h", set: duration(func(o *options) *time.Duration { return &o.pullingTimeout })},
 		{name: "image-pull-backoff-grace-period", kind: "duration", usage: "how long a pod may have an image, Secret or ConfigMap that does not exist, or that it may not have, before its job fails", standard: "30s", set: duration(func(o *options) *time.Duration { return &o.permanentTrouble })},
+		{name: "agent-start-timeout", kind: "duration", usage: "how long a pod's agent may take to begin its job once all containers have started", standard: "10m", set: duration(func(o *options) *time.Duration { return &o.agentStartTimeout })},
+		{name: "missing-object-timeout", kind: "duration", usage: "how long a job waits for a ServiceAccount or PodTemplate that does not exist before it fails", standard: "1m", set: duration(func(o *options) *time.Duration { return &o.missingTimeout })},
+		{name: "unknown-refusal-timeout", kind: "duration", usage: "how long a job waits that the cluster refuses for a reason unknown to this program before it fails", standard: "10m", set: duration(func(o *options) *time.Duration { return &o.unknownTimeout })},
+		{name: "terminating-pod-timeout", kind: "duration", usage: "how long after its grace period a deleted pod may stay, as on a node that is gone, before it is deleted by force; 0 is for ever", standard: "10m", set: duration(func(o *options) *time.Duration { return &o.terminatingTimeout })},
 		{name: "job-creation-concurrency", kind: "count", usage: "most pods to create at the same time", standard: "25", set: count(func(o *options) *int { return &o.concurrency })},
 		{name: "controller-id", kind: "id", usage: "label value of this dispatcher's pods, unique in the namespace; without it, made of organization, cluster and queue", set: text(func(o *options) *string { return &o.controllerID })},
 		{name: "kubeconfig", kind: "path", usage: "kubeconfig file; without it and --context, the cluster that the program runs in", set: text(func(o *options) *string { return &o.kubeconfig })},
 		{name: "context", kind: "name", usage: "context of the kubeconfig file", set: text(func(o *options) *string { return &o.context })},
 		{name: "leader-elect", usage: "dispatch only while holding a Lease, so that replicas can stand by (default: true inside a cluster, false with a kubeconfig file)", set: toggle(func(o *options) *bool { return &o.leaderElect })},
+		{name: "lease-duration", kind: "duration", usage: "how long a leader that died keeps the others waiting, at most", standard: "15s", set: duration(func(o *options) *time.Duration { return &o.leaseDuration })},
 		{name: "lease-namespace", kind: "name", usage: "namespace of the Lease; without it, the program's own", set: text(func(o *options) *string { return &o.leaseNamespace })},
 	}
 }
@@ -137,6 +172,8 @@ func programOptions() []option {
 		{name: "config", shorthand: "f", kind: "path", usage: "YAML file with any of these options as keys", set: text(func(o *options) *string { return &o.config })},
 		{name: "debug", usage: "log more", set: toggle(func(o *options) *bool { return &o.debug })},
 		{name: "http-address", kind: "address", usage: `where to serve /healthz, /readyz and /metrics; "none" for nowhere`, standard: ":8080", set: text(func(o *options) *string { return &o.httpAddress })},
+		{name: "log-format", kind: "choice", usage: "text or json", standard: formatText, set: text(func(o *options) *string { return &o.logFormat })},
+		{name: "profiler-address", kind: "address", usage: "where to serve /debug/pprof, such as localhost:6060; without it, nowhere", set: text(func(o *options) *string { return &o.profilerAddress })},
 		{name: "version", usage: "print the version and end", flagOnly: true, set: toggle(func(o *options) *bool { return &o.version })},
 	}
 }
@@ -160,6 +197,17 @@ func count(field func(*options) *int) func(*options, string) error {
 		number, err := strconv.Atoi(value)
 		if err != nil || number < 0 {
 			return fmt.Errorf("%q is not a number of 0 or more", value)
+		}
+		*field(target) = number
+		return nil
+	}
+}
+
+func fraction(field func(*options) *float64) func(*options, string) error {
+	return func(target *options, value string) error {
+		number, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number such as 0.5", value)
 		}
 		*field(target) = number
 		return nil

@@ -6,17 +6,30 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/util/validation"
-
-	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
-// minPollInterval keeps a slip of a unit from becoming a storm of requests.
-const minPollInterval = 100 * time.Millisecond
+const (
+	// minPollInterval keeps a slip of a unit from becoming a storm of requests.
+	minPollInterval = 100 * time.Millisecond
+	// minLeaseDuration leaves a leader time to renew its lease.
+	minLeaseDuration = 3 * time.Second
+	// maxBudgetShare leaves others some of what is counted for all.
+	maxBudgetShare = 0.78
+)
+
+// Values of options with a choice.
+const (
+	statusDistinct   = "distinct"
+	statusCompatible = "compatible"
+	formatText       = "text"
+	formatJSON       = "json"
+)
 
 // validate reports everything that cannot work, and fills in what follows from
 // other options.
@@ -27,31 +40,69 @@ func validate(o *options) error {
 		oneSource(o, "agent-token", &o.agentToken, "agent-token-file", &o.agentTokenFile, false),
 		checkURL("graphql-endpoint", o.graphqlEndpoint),
 		checkURL("agent-endpoint", o.agentEndpoint),
-		checkName("namespace", o.namespace, validation.IsDNS1123Label),
-		checkTags(o),
-	}
-	if o.agentTokenSecret != "" {
-		problems = append(problems, checkName("agent-token-secret", o.agentTokenSecret, validation.IsDNS1123Subdomain))
-	}
-	if strings.ContainsAny(o.image, " \t\n") {
-		problems = append(problems, fmt.Errorf("--image: %q has a space in it", o.image))
+		checkURL("rest-endpoint", o.restEndpoint),
+		checkName("--namespace", o.namespace, validation.IsDNS1123Label),
+		checkSecret("--agent-token-secret", o.agentTokenSecret),
+		checkImage("--image", o.image),
+		checkChoice("failure-exit-status", o.failureStatus, statusDistinct, statusCompatible),
+		checkChoice("log-format", o.logFormat, formatText, formatJSON),
+		checkTimes(o),
+		settleQueues(o),
 	}
 	if o.clusterUUID != "" {
 		if _, err := uuid.Parse(o.clusterUUID); err != nil {
 			problems = append(problems, fmt.Errorf("--cluster-uuid: %q is not a UUID; it is on the cluster's settings page", o.clusterUUID))
 		}
 	}
-	if o.pollInterval < minPollInterval {
-		problems = append(problems, fmt.Errorf("--poll-interval: %s is shorter than %s", o.pollInterval, minPollInterval))
+	if !(o.budgetShare > 0 && o.budgetShare <= maxBudgetShare) {
+		problems = append(problems, fmt.Errorf("--graphql-budget-share: want more than 0 and at most %g: the rest is for others", maxBudgetShare))
 	}
 	if o.concurrency < 1 {
 		problems = append(problems, errors.New("--job-creation-concurrency: want at least 1"))
 	}
-	if o.controllerID == "" {
+	if o.controllerID == "" && len(o.queues) > 0 {
 		o.controllerID = defaultControllerID(o)
 	}
-	problems = append(problems, checkName("controller-id", o.controllerID, validation.IsValidLabelValue))
+	problems = append(problems, checkName("--controller-id", o.controllerID, validation.IsValidLabelValue))
 	return errors.Join(problems...)
+}
+
+// checkTimes finds times that are too short to work with.
+func checkTimes(o *options) error {
+	var problems []error
+	for name, least := range map[string]struct{ got, want time.Duration }{
+		"poll-interval":                    {o.pollInterval, minPollInterval},
+		"job-cancel-checker-poll-interval": {o.cancelInterval, time.Second},
+		"lease-duration":                   {o.leaseDuration, minLeaseDuration},
+		"buildkite-request-timeout":        {o.requestTimeout, time.Second},
+		"agent-start-timeout":              {o.agentStartTimeout, time.Second},
+	} {
+		if least.got < least.want {
+			problems = append(problems, fmt.Errorf("--%s: %s is shorter than %s", name, least.got, least.want))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func checkChoice(name, value string, choices ...string) error {
+	if slices.Contains(choices, value) {
+		return nil
+	}
+	return fmt.Errorf("--%s: %q is neither %s", name, value, strings.Join(choices, " nor "))
+}
+
+func checkSecret(name, value string) error {
+	if value == "" {
+		return nil
+	}
+	return checkName(name, value, validation.IsDNS1123Subdomain)
+}
+
+func checkImage(name, image string) error {
+	if strings.ContainsAny(image, " \t\n") {
+		return fmt.Errorf("%s: %q has a space in it", name, image)
+	}
+	return nil
 }
 
 func required(value, message string) error {
@@ -82,34 +133,6 @@ func oneSource(o *options, textName string, text *string, fileName string, file 
 	return nil
 }
 
-// checkTags reads the tags and settles the queue.
-func checkTags(o *options) error {
-	tags, err := jobpod.ParseTags(o.tags)
-	if err != nil {
-		return fmt.Errorf("--tags: %w", err)
-	}
-	queues := 0
-	for _, tag := range tags {
-		if tag.Key == jobpod.QueueKey {
-			queues++
-		}
-	}
-	_, tagsGiven := o.layers["tags"]
-	switch {
-	case queues > 1:
-		return errors.New("--tags: more than one queue; run one dispatcher for each")
-	case o.queue != "" && tagsGiven && queues == 1 && tags.Queue() != o.queue:
-		return fmt.Errorf("--queue %s and --tags queue=%s: they disagree", o.queue, tags.Queue())
-	case strings.ContainsAny(o.queue, ",= \t\n"):
-		return fmt.Errorf("--queue: %q is not the name of a queue", o.queue)
-	case o.queue != "":
-		tags = tags.WithQueue(o.queue)
-	}
-	o.queue = tags.Queue()
-	o.tags = strings.Split(tags.String(), ",")
-	return nil
-}
-
 func checkURL(name, text string) error {
 	parsed, err := url.Parse(text)
 	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "" {
@@ -120,7 +143,7 @@ func checkURL(name, text string) error {
 
 func checkName(name, value string, check func(string) []string) error {
 	if problems := check(value); len(problems) > 0 {
-		return fmt.Errorf("--%s: %q: %s", name, value, strings.Join(problems, "; "))
+		return fmt.Errorf("%s: %q: %s", name, value, strings.Join(problems, "; "))
 	}
 	return nil
 }
@@ -132,7 +155,7 @@ func defaultControllerID(o *options) string {
 	if o.clusterUUID != "" {
 		parts = append(parts, strings.SplitN(o.clusterUUID, "-", 2)[0])
 	}
-	id := strings.Join(append(parts, o.queue), "-")
+	id := strings.Join(append(parts, o.queues[0].tags.Queue()), "-")
 	if len(validation.IsValidLabelValue(id)) == 0 {
 		return id
 	}

@@ -2,8 +2,10 @@ package buildkite
 
 import (
 	"context"
-	"encoding/base64"
+	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/Khan/genqlient/graphql"
@@ -15,16 +17,10 @@ import (
 const (
 	// DefaultGraphQLEndpoint is Buildkite's own.
 	DefaultGraphQLEndpoint = "https://graphql.buildkite.com/v1"
-
-	// pageSize is how many jobs one request lists.
-	pageSize = 100
-	// window is how many jobs one poll returns at most: enough for the
-	// priorities among them to mean something, and for a second's dispatch.
-	window = 500
-	// requestTimeout bounds one request with its answer.
-	requestTimeout = 60 * time.Second
-	// pauseInterval is how long a queue's paused state is taken for granted.
-	pauseInterval = 10 * time.Second
+	// DefaultRESTEndpoint is Buildkite's own.
+	DefaultRESTEndpoint = "https://api.buildkite.com/v2"
+	// DefaultRequestTimeout bounds one request with its answer.
+	DefaultRequestTimeout = 60 * time.Second
 )
 
 // TokenSource returns a token. It is asked for every request, so that a
@@ -35,29 +31,59 @@ type TokenSource func() (string, error)
 type Settings struct {
 	// Endpoint is the GraphQL API's URL; empty means Buildkite's own.
 	Endpoint string
-	// Token has GraphQL access to the organization.
+	// RESTEndpoint is the REST API's URL, for the removal of annotations; empty
+	// means Buildkite's own.
+	RESTEndpoint string
+	// Token has GraphQL access to the organization. With the REST scopes
+	// read_builds and write_builds it can remove annotations too.
 	Token TokenSource
 	// Organization is the organization's slug.
 	Organization string
-	// ClusterUUID is the cluster of the queue; empty means no cluster.
+	// ClusterUUID is the cluster of the queues; empty means no cluster.
 	ClusterUUID string
-	// Tags are those of the agents; the queue is among them.
-	Tags jobpod.Tags
+	// Queues are the tags of each queue's agents; the queue is among them, or
+	// it is the default one.
+	Queues []jobpod.Tags
+	// BudgetShare is the part of the organization's complexity points that may be
+	// used, at most 0.78. Zero, and what makes no sense, is DefaultBudgetShare.
+	BudgetShare float64
+	// RequestTimeout bounds one request with its answer. Default
+	// DefaultRequestTimeout.
+	RequestTimeout time.Duration
 	// UserAgent names this program to Buildkite.
 	UserAgent string
+	// Transport carries requests; nil is http.DefaultTransport.
+	Transport http.RoundTripper
+	// Log gets what is worth saying once: nil is nowhere.
+	Log *slog.Logger
 }
 
-// Client reads jobs by GraphQL. It is safe for concurrent use.
+// Client reads jobs by GraphQL and annotates builds. It is safe for concurrent
+// use.
 type Client struct {
 	settings Settings
+	log      *slog.Logger
+	http     *http.Client
 	graphql  graphql.Client
 	budget   *budget
-	pause    pauseState
+	pages    pageSize
+
+	polling sync.Mutex
+	queues  queueStates
+	poll    pollState
+
+	// everything is the scope of all queues, paused or not.
+	everything atomic.Pointer[scope]
+
+	births    births
+	withdrawn withdrawnJobsSeen
+	notes     notes
 }
 
 var (
 	_ dispatcher.Source    = (*Client)(nil)
 	_ dispatcher.JobStates = (*Client)(nil)
+	_ dispatcher.Annotator = (*Client)(nil)
 )
 
 // NewClient makes a client. It asks Buildkite for nothing yet.
@@ -65,55 +91,48 @@ func NewClient(settings Settings) *Client {
 	if settings.Endpoint == "" {
 		settings.Endpoint = DefaultGraphQLEndpoint
 	}
-	budget := newBudget()
-	transport := &transport{
+	if settings.RESTEndpoint == "" {
+		settings.RESTEndpoint = DefaultRESTEndpoint
+	}
+	if settings.RequestTimeout <= 0 {
+		settings.RequestTimeout = DefaultRequestTimeout
+	}
+	if settings.Log == nil {
+		settings.Log = slog.New(slog.DiscardHandler)
+	}
+	if settings.Transport == nil {
+		settings.Transport = http.DefaultTransport
+	}
+	budget := newBudget(settings.BudgetShare)
+	authorized := &transport{
 		token:     settings.Token,
 		userAgent: settings.UserAgent,
-		budget:    budget,
-		next:      http.DefaultTransport,
+		next:      settings.Transport,
 	}
 	return &Client{
 		settings: settings,
+		log:      settings.Log,
 		budget:   budget,
-		graphql:  graphql.NewClient(settings.Endpoint, &http.Client{Transport: transport}),
+		http:     &http.Client{Transport: authorized, CheckRedirect: stayHere},
+		graphql:  graphql.NewClient(settings.Endpoint, &http.Client{Transport: &metered{budget: budget, next: authorized}, CheckRedirect: stayHere}),
 	}
 }
 
-// request makes one request once the budget allows it. The wait does not count
-// towards the request's time.
+// stayHere follows no redirection: the token is for one host.
+func stayHere(*http.Request, []*http.Request) error {
+	return http.ErrUseLastResponse
+}
+
+// request makes one request, unless none may be made now. Points that are owed
+// are for those to wait for who begin something: see budget.wait.
 func (c *Client) request(ctx context.Context, send func(ctx context.Context) error) error {
-	if err := c.budget.wait(ctx); err != nil {
-		return err
+	if blocked := c.budget.blocked(time.Now()); blocked > 0 {
+		return c.budget.problem(blocked)
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.settings.RequestTimeout)
 	defer cancel()
 	if err := send(ctx); err != nil {
 		return c.problem(err)
 	}
 	return nil
-}
-
-// clusterID returns the cluster's global id: GraphQL arguments take ids, while
-// people have UUIDs.
-func (c *Client) clusterID() string {
-	return base64.StdEncoding.EncodeToString([]byte("Cluster---" + c.settings.ClusterUUID))
-}
-
-// listRules returns what to ask the job listing for. It returns jobs of which
-// any rule matches; the dispatcher checks that all do. Every job of a queue
-// has the queue's rule. Without a queue tag the agents are in the default
-// queue, whose jobs may have no queue rule, so each tag is asked for.
-func (c *Client) listRules() []string {
-	queue := jobpod.Tag{Key: jobpod.QueueKey, Value: c.settings.Tags.Queue()}
-	rules := []string{queue.String()}
-	for _, tag := range c.settings.Tags {
-		if tag.Key == jobpod.QueueKey {
-			return rules[:1]
-		}
-		rules = append(rules, tag.String())
-		if tag.Value == "true" {
-			rules = append(rules, tag.Key)
-		}
-	}
-	return rules
 }

@@ -2,12 +2,10 @@ package buildkite
 
 import (
 	"errors"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,18 +27,8 @@ func uuidsOf(jobs []jobpod.Job) []string {
 	return uuids
 }
 
-func kindOf(err error) string {
-	if problem, isProblem := errors.AsType[*dispatcher.Problem](err); isProblem {
-		return problem.Kind
-	}
-	if err != nil {
-		return "no Problem: " + err.Error()
-	}
-	return ""
-}
-
 func TestScheduledPagesBackwards(t *testing.T) {
-	server, url := serve(t, listing("c1", true, "b", "a"), listing("c2", false, "d", "c"))
+	server, url := serve(t, listed(4, "b", "a"), listed(4, "d", "c"))
 	jobs, err := clientFor(url, nil).Scheduled(t.Context(), func(uuid string) bool { return uuid == "a" })
 	if err != nil {
 		t.Fatal(err)
@@ -56,55 +44,13 @@ func TestScheduledPagesBackwards(t *testing.T) {
 		t.Error(diff)
 	}
 	first, second := server.requests[0], server.requests[1]
-	wantVariables := map[string]any{"organization": "acme", "rules": []any{"queue=kubernetes"}, "clustered": false, "last": float64(pageSize)}
+	wantVariables := map[string]any{"organization": "acme", "rules": []any{"queue=kubernetes"}, "clustered": false, "last": float64(mostPerPage)}
 	if diff := cmp.Diff(wantVariables, first.Variables); diff != "" {
 		t.Error(diff)
 	}
-	if first.token != "Bearer secret" || second.Variables["before"] != "c1" {
+	if first.token != "Bearer secret" || second.Variables["before"] != "at-b" {
 		t.Errorf("token %q, then before %v", first.token, second.Variables["before"])
 	}
-}
-
-func TestScheduledInCluster(t *testing.T) {
-	queues := func(paused string) reply {
-		return reply{body: `{"data":{"organization":{"cluster":{"queues":{"edges":[{"node":{"key":"other","dispatchPaused":true}},
-			{"node":{"key":"kubernetes","dispatchPaused":` + paused + `}}],"pageInfo":{"hasNextPage":false}}}}}}`}
-	}
-	inCluster := func(s *Settings) { s.ClusterUUID = "dc840dd5-6a72-545b-917d-ae66e9bb7a50" }
-	t.Run("dispatches", func(t *testing.T) {
-		server, url := serve(t, queues("false"), listing("", false, "a"))
-		client := clientFor(url, inCluster)
-		for range 2 {
-			if jobs, err := client.Scheduled(t.Context(), unknown); err != nil || len(jobs) != 1 {
-				t.Fatalf("jobs %v, error %v", jobs, err)
-			}
-		}
-		if len(server.requests) != 3 {
-			t.Errorf("%d requests: the paused state should be remembered for a while", len(server.requests))
-		}
-		id := "Q2x1c3Rlci0tLWRjODQwZGQ1LTZhNzItNTQ1Yi05MTdkLWFlNjZlOWJiN2E1MA=="
-		if got := server.requests[1].Variables; got["cluster"] != id || got["clustered"] != nil {
-			t.Errorf("listed with %v", got)
-		}
-	})
-	t.Run("paused", func(t *testing.T) {
-		server, url := serve(t, queues("true"))
-		if jobs, err := clientFor(url, inCluster).Scheduled(t.Context(), unknown); err != nil || len(jobs) != 0 || len(server.requests) != 1 {
-			t.Errorf("jobs %v, error %v, %d requests", jobs, err, len(server.requests))
-		}
-	})
-	t.Run("no such queue", func(t *testing.T) {
-		_, url := serve(t, reply{body: `{"data":{"organization":{"cluster":{"queues":{"edges":[],"pageInfo":{"hasNextPage":false}}}}}}`})
-		if _, err := clientFor(url, inCluster).Scheduled(t.Context(), unknown); kindOf(err) != "unknown-queue" {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("no such cluster", func(t *testing.T) {
-		_, url := serve(t, reply{body: `{"data":{"organization":{"cluster":null}}}`})
-		if _, err := clientFor(url, inCluster).Scheduled(t.Context(), unknown); kindOf(err) != "unknown-cluster" {
-			t.Errorf("got %v", err)
-		}
-	})
 }
 
 func TestProblems(t *testing.T) {
@@ -119,10 +65,14 @@ func TestProblems(t *testing.T) {
 		"wrong path":           {reply{status: 404, body: `<html>`}, "wrong-endpoint", "--graphql-endpoint", 0},
 		"rate limit":           {reply{status: 429, body: `{"errors":[{"message":"wait 20 seconds"}]}`}, "rate-limited", "wait 20 seconds", 0},
 		"proxy's page":         {reply{status: 502, body: strings.Repeat("<html>", 1000)}, "server", "502", 0},
-		"not JSON":             {reply{body: `<html>`}, "unreachable", "--graphql-endpoint", 0},
-		"errors alone":         {reply{body: `{"errors":[{"message":"too complex"}]}`}, "graphql-errors", "too complex", 0},
-		"half an answer": {reply{body: `{"errors":[{"message":"timed out","path":["organization","jobs","edges",0]}],"data":{"organization":{"jobs":{"edges":[null,
-			{"node":null},{"node":{"__typename":"JobTypeCommand","uuid":"a","priority":{"number":null}}}],"pageInfo":{"hasPreviousPage":false}}}}}`}, "graphql-errors", "timed out", 1},
+		"not JSON":             {reply{body: `<html>`}, "not-graphql", "--graphql-endpoint", 0},
+		"cut off":              {reply{body: `{"data":{"organization":{"jobs":`}, "not-graphql", "--graphql-endpoint", 0},
+		"nothing":              {reply{body: ``}, "not-graphql", "--graphql-endpoint", 0},
+		"another kind of job":  {reply{body: `{"data":{"organization":{"jobs":{"count":1,"edges":[{"node":{"__typename":"JobTypeNew"}}]}}}}`}, "not-graphql", "JobTypeNew", 0},
+		"points elsewhere":     {reply{status: 302, header: map[string]string{"Location": "http://127.0.0.1:1/"}, body: `gone`}, "wrong-endpoint", "--graphql-endpoint", 0},
+		"errors alone":         {reply{body: `{"errors":[{"message":"no luck"}]}`}, "graphql-errors", "no luck", 0},
+		"half an answer": {reply{body: `{"errors":[{"message":"timed out","path":["organization","jobs","edges",0]}],"data":{"organization":{"jobs":{"count":3,"edges":[null,
+			{"node":null},{"cursor":"a","node":{"__typename":"JobTypeCommand","uuid":"a","priority":{"number":null}}}]}}}}`}, "graphql-errors", "timed out", 1},
 		"no jobs": {reply{body: `{"data":{"organization":{"jobs":null}}}`}, "no-listing", "", 0},
 	}
 	for name, tc := range cases {
@@ -146,7 +96,7 @@ func TestProblems(t *testing.T) {
 		}
 	})
 	t.Run("token file", func(t *testing.T) {
-		_, url := serve(t, listing("", false))
+		_, url := serve(t, listed(0))
 		client := clientFor(url, func(s *Settings) {
 			s.Token = func() (string, error) { return "", &dispatcher.Problem{Kind: "token-file", Err: os.ErrNotExist} }
 		})
@@ -155,7 +105,7 @@ func TestProblems(t *testing.T) {
 		}
 	})
 	t.Run("listing without end", func(t *testing.T) {
-		server, url := serve(t, listing("same", true, "a"))
+		server, url := serve(t, listed(9, "a"))
 		if _, err := clientFor(url, nil).Scheduled(t.Context(), unknown); kindOf(err) != "stuck-page" || len(server.requests) > 3 {
 			t.Errorf("got %v after %d requests", err, len(server.requests))
 		}
@@ -172,7 +122,7 @@ func TestListRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, clientFor("", func(s *Settings) { s.Tags = tags }).listRules()); diff != "" {
+		if diff := cmp.Diff(want, listRules(tags)); diff != "" {
 			t.Errorf("%s: %s", text, diff)
 		}
 	}
@@ -190,58 +140,12 @@ func TestStates(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	many := slices.Repeat([]string{"x"}, stateBatch+1)
-	if _, err := clientFor(url, nil).States(t.Context(), many); err != nil {
+	if _, err := clientFor(url, nil).statesOf(t.Context(), many); err != nil {
 		t.Fatal(err)
 	}
 	if len(server.requests) != 3 {
 		t.Errorf("%d requests, want the second call in two batches", len(server.requests))
 	}
-}
-
-// Buildkite's limits: https://buildkite.com/docs/apis/graphql/graphql-resource-limits
-func TestBudget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBudget()
-		answer := func(status int, header map[string]string) *http.Response {
-			response := &http.Response{StatusCode: status, Header: http.Header{}}
-			for name, value := range header {
-				response.Header.Set(name, value)
-			}
-			return response
-		}
-		waits := func() time.Duration {
-			begun := time.Now()
-			for b.wait(t.Context()) != nil {
-				time.Sleep(time.Second)
-			}
-			return time.Since(begun).Round(time.Second)
-		}
-		b.observe(answer(200, nil))
-		if got := waits(); got != 0 {
-			t.Errorf("waited %s although nothing was charged", got)
-		}
-		begun := time.Now()
-		for range 100 {
-			waits()
-			b.observe(answer(200, map[string]string{"RateLimit-Complexity-Actual": "204", "RateLimit-User-Limit": "5000"}))
-		}
-		perWindow := 100 * 204 / (time.Since(begun).Seconds() / budgetWindow.Seconds())
-		if perWindow > 4400 || perWindow < 3600 {
-			t.Errorf("%.0f points per window, want about 4000", perWindow)
-		}
-		time.Sleep(time.Hour)
-		b.observe(answer(200, map[string]string{"RateLimit-Limit": "20000", "RateLimit-Remaining": "3999", "RateLimit-Reset": "120"}))
-		if err := b.wait(t.Context()); kindOf(err) != "budget" {
-			t.Errorf("the organization's points are used up: got %v", err)
-		}
-		if got := waits(); got != 120*time.Second {
-			t.Errorf("waited %s for the window's end", got)
-		}
-		b.observe(answer(429, map[string]string{"Retry-After": "20"}))
-		if got := waits(); got != 20*time.Second {
-			t.Errorf("waited %s after a 429", got)
-		}
-	})
 }
 
 func TestOperationsFitTheSchema(t *testing.T) {
@@ -253,9 +157,14 @@ func TestOperationsFitTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, query := range map[string]string{"operations.graphql": string(operations), "states": statesQuery(3)} {
+	for name, query := range map[string]string{"operations.graphql": string(operations), "states": statesQuery(3), "queues": queuesQuery(3)} {
 		if _, errs := gqlparser.LoadQueryWithRules(schema, query, rules.NewDefaultRules()); len(errs) > 0 {
 			t.Errorf("%s: %v", name, errs)
 		}
 	}
+}
+
+func problemOf(err error) *dispatcher.Problem {
+	problem, _ := errors.AsType[*dispatcher.Problem](err)
+	return problem
 }

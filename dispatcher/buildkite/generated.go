@@ -11,6 +11,108 @@ import (
 	"github.com/Khan/genqlient/graphql"
 )
 
+type AnnotationStyle string
+
+const (
+	AnnotationStyleDefault AnnotationStyle = "DEFAULT"
+	AnnotationStyleError   AnnotationStyle = "ERROR"
+	AnnotationStyleInfo    AnnotationStyle = "INFO"
+	AnnotationStyleSuccess AnnotationStyle = "SUCCESS"
+	AnnotationStyleWarning AnnotationStyle = "WARNING"
+)
+
+var AllAnnotationStyle = []AnnotationStyle{
+	AnnotationStyleDefault,
+	AnnotationStyleError,
+	AnnotationStyleInfo,
+	AnnotationStyleSuccess,
+	AnnotationStyleWarning,
+}
+
+type JobPrioritySearch struct {
+	// Exactly these priorities; there are no ranges.
+	Number []int `json:"number"`
+}
+
+// GetNumber returns JobPrioritySearch.Number, and is useful for accessing the field via an interface.
+func (v *JobPrioritySearch) GetNumber() []int { return v.Number }
+
+type JobStates string
+
+const (
+	JobStatesAccepted         JobStates = "ACCEPTED"
+	JobStatesAssigned         JobStates = "ASSIGNED"
+	JobStatesBlocked          JobStates = "BLOCKED"
+	JobStatesBlockedFailed    JobStates = "BLOCKED_FAILED"
+	JobStatesBroken           JobStates = "BROKEN"
+	JobStatesCanceled         JobStates = "CANCELED"
+	JobStatesCanceling        JobStates = "CANCELING"
+	JobStatesExpired          JobStates = "EXPIRED"
+	JobStatesFinished         JobStates = "FINISHED"
+	JobStatesLimited          JobStates = "LIMITED"
+	JobStatesLimiting         JobStates = "LIMITING"
+	JobStatesPending          JobStates = "PENDING"
+	JobStatesPlatformLimited  JobStates = "PLATFORM_LIMITED"
+	JobStatesPlatformLimiting JobStates = "PLATFORM_LIMITING"
+	JobStatesReserved         JobStates = "RESERVED"
+	JobStatesRunning          JobStates = "RUNNING"
+	JobStatesScheduled        JobStates = "SCHEDULED"
+	JobStatesSkipped          JobStates = "SKIPPED"
+	JobStatesTimedOut         JobStates = "TIMED_OUT"
+	JobStatesTimingOut        JobStates = "TIMING_OUT"
+	JobStatesUnblocked        JobStates = "UNBLOCKED"
+	JobStatesUnblockedFailed  JobStates = "UNBLOCKED_FAILED"
+	JobStatesWaiting          JobStates = "WAITING"
+	JobStatesWaitingFailed    JobStates = "WAITING_FAILED"
+)
+
+var AllJobStates = []JobStates{
+	JobStatesAccepted,
+	JobStatesAssigned,
+	JobStatesBlocked,
+	JobStatesBlockedFailed,
+	JobStatesBroken,
+	JobStatesCanceled,
+	JobStatesCanceling,
+	JobStatesExpired,
+	JobStatesFinished,
+	JobStatesLimited,
+	JobStatesLimiting,
+	JobStatesPending,
+	JobStatesPlatformLimited,
+	JobStatesPlatformLimiting,
+	JobStatesReserved,
+	JobStatesRunning,
+	JobStatesScheduled,
+	JobStatesSkipped,
+	JobStatesTimedOut,
+	JobStatesTimingOut,
+	JobStatesUnblocked,
+	JobStatesUnblockedFailed,
+	JobStatesWaiting,
+	JobStatesWaitingFailed,
+}
+
+// __annotateBuildInput is used internally by genqlient
+type __annotateBuildInput struct {
+	Build   string          `json:"build"`
+	Context string          `json:"context"`
+	Style   AnnotationStyle `json:"style"`
+	Body    string          `json:"body"`
+}
+
+// GetBuild returns __annotateBuildInput.Build, and is useful for accessing the field via an interface.
+func (v *__annotateBuildInput) GetBuild() string { return v.Build }
+
+// GetContext returns __annotateBuildInput.Context, and is useful for accessing the field via an interface.
+func (v *__annotateBuildInput) GetContext() string { return v.Context }
+
+// GetStyle returns __annotateBuildInput.Style, and is useful for accessing the field via an interface.
+func (v *__annotateBuildInput) GetStyle() AnnotationStyle { return v.Style }
+
+// GetBody returns __annotateBuildInput.Body, and is useful for accessing the field via an interface.
+func (v *__annotateBuildInput) GetBody() string { return v.Body }
+
 // __clusterQueuesInput is used internally by genqlient
 type __clusterQueuesInput struct {
 	Organization string  `json:"organization"`
@@ -27,14 +129,49 @@ func (v *__clusterQueuesInput) GetCluster() string { return v.Cluster }
 // GetAfter returns __clusterQueuesInput.After, and is useful for accessing the field via an interface.
 func (v *__clusterQueuesInput) GetAfter() *string { return v.After }
 
+// __countJobsInput is used internally by genqlient
+type __countJobsInput struct {
+	Organization  string      `json:"organization"`
+	State         []JobStates `json:"state"`
+	Rules         []string    `json:"rules,omitempty"`
+	Cluster       *string     `json:"cluster,omitempty"`
+	Queues        []string    `json:"queues,omitempty"`
+	Clustered     *bool       `json:"clustered,omitempty"`
+	CreatedAtFrom *time.Time  `json:"createdAtFrom,omitempty"`
+}
+
+// GetOrganization returns __countJobsInput.Organization, and is useful for accessing the field via an interface.
+func (v *__countJobsInput) GetOrganization() string { return v.Organization }
+
+// GetState returns __countJobsInput.State, and is useful for accessing the field via an interface.
+func (v *__countJobsInput) GetState() []JobStates { return v.State }
+
+// GetRules returns __countJobsInput.Rules, and is useful for accessing the field via an interface.
+func (v *__countJobsInput) GetRules() []string { return v.Rules }
+
+// GetCluster returns __countJobsInput.Cluster, and is useful for accessing the field via an interface.
+func (v *__countJobsInput) GetCluster() *string { return v.Cluster }
+
+// GetQueues returns __countJobsInput.Queues, and is useful for accessing the field via an interface.
+func (v *__countJobsInput) GetQueues() []string { return v.Queues }
+
+// GetClustered returns __countJobsInput.Clustered, and is useful for accessing the field via an interface.
+func (v *__countJobsInput) GetClustered() *bool { return v.Clustered }
+
+// GetCreatedAtFrom returns __countJobsInput.CreatedAtFrom, and is useful for accessing the field via an interface.
+func (v *__countJobsInput) GetCreatedAtFrom() *time.Time { return v.CreatedAtFrom }
+
 // __scheduledJobsInput is used internally by genqlient
 type __scheduledJobsInput struct {
-	Organization string   `json:"organization"`
-	Rules        []string `json:"rules"`
-	Cluster      *string  `json:"cluster,omitempty"`
-	Clustered    *bool    `json:"clustered,omitempty"`
-	Last         int      `json:"last"`
-	Before       *string  `json:"before,omitempty"`
+	Organization  string             `json:"organization"`
+	Rules         []string           `json:"rules,omitempty"`
+	Cluster       *string            `json:"cluster,omitempty"`
+	Queues        []string           `json:"queues,omitempty"`
+	Clustered     *bool              `json:"clustered,omitempty"`
+	CreatedAtFrom *time.Time         `json:"createdAtFrom,omitempty"`
+	Priority      *JobPrioritySearch `json:"priority,omitempty"`
+	Last          int                `json:"last"`
+	Before        *string            `json:"before,omitempty"`
 }
 
 // GetOrganization returns __scheduledJobsInput.Organization, and is useful for accessing the field via an interface.
@@ -46,14 +183,92 @@ func (v *__scheduledJobsInput) GetRules() []string { return v.Rules }
 // GetCluster returns __scheduledJobsInput.Cluster, and is useful for accessing the field via an interface.
 func (v *__scheduledJobsInput) GetCluster() *string { return v.Cluster }
 
+// GetQueues returns __scheduledJobsInput.Queues, and is useful for accessing the field via an interface.
+func (v *__scheduledJobsInput) GetQueues() []string { return v.Queues }
+
 // GetClustered returns __scheduledJobsInput.Clustered, and is useful for accessing the field via an interface.
 func (v *__scheduledJobsInput) GetClustered() *bool { return v.Clustered }
+
+// GetCreatedAtFrom returns __scheduledJobsInput.CreatedAtFrom, and is useful for accessing the field via an interface.
+func (v *__scheduledJobsInput) GetCreatedAtFrom() *time.Time { return v.CreatedAtFrom }
+
+// GetPriority returns __scheduledJobsInput.Priority, and is useful for accessing the field via an interface.
+func (v *__scheduledJobsInput) GetPriority() *JobPrioritySearch { return v.Priority }
 
 // GetLast returns __scheduledJobsInput.Last, and is useful for accessing the field via an interface.
 func (v *__scheduledJobsInput) GetLast() int { return v.Last }
 
 // GetBefore returns __scheduledJobsInput.Before, and is useful for accessing the field via an interface.
 func (v *__scheduledJobsInput) GetBefore() *string { return v.Before }
+
+// __withdrawnJobsInput is used internally by genqlient
+type __withdrawnJobsInput struct {
+	Organization  string      `json:"organization"`
+	State         []JobStates `json:"state"`
+	Rules         []string    `json:"rules,omitempty"`
+	Cluster       *string     `json:"cluster,omitempty"`
+	Queues        []string    `json:"queues,omitempty"`
+	Clustered     *bool       `json:"clustered,omitempty"`
+	CreatedAtFrom time.Time   `json:"createdAtFrom"`
+	Last          int         `json:"last"`
+	Before        *string     `json:"before,omitempty"`
+}
+
+// GetOrganization returns __withdrawnJobsInput.Organization, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetOrganization() string { return v.Organization }
+
+// GetState returns __withdrawnJobsInput.State, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetState() []JobStates { return v.State }
+
+// GetRules returns __withdrawnJobsInput.Rules, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetRules() []string { return v.Rules }
+
+// GetCluster returns __withdrawnJobsInput.Cluster, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetCluster() *string { return v.Cluster }
+
+// GetQueues returns __withdrawnJobsInput.Queues, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetQueues() []string { return v.Queues }
+
+// GetClustered returns __withdrawnJobsInput.Clustered, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetClustered() *bool { return v.Clustered }
+
+// GetCreatedAtFrom returns __withdrawnJobsInput.CreatedAtFrom, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetCreatedAtFrom() time.Time { return v.CreatedAtFrom }
+
+// GetLast returns __withdrawnJobsInput.Last, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetLast() int { return v.Last }
+
+// GetBefore returns __withdrawnJobsInput.Before, and is useful for accessing the field via an interface.
+func (v *__withdrawnJobsInput) GetBefore() *string { return v.Before }
+
+// annotateBuildBuildAnnotateBuildAnnotatePayload includes the requested fields of the GraphQL type BuildAnnotatePayload.
+type annotateBuildBuildAnnotateBuildAnnotatePayload struct {
+	Annotation *annotateBuildBuildAnnotateBuildAnnotatePayloadAnnotation `json:"annotation"`
+}
+
+// GetAnnotation returns annotateBuildBuildAnnotateBuildAnnotatePayload.Annotation, and is useful for accessing the field via an interface.
+func (v *annotateBuildBuildAnnotateBuildAnnotatePayload) GetAnnotation() *annotateBuildBuildAnnotateBuildAnnotatePayloadAnnotation {
+	return v.Annotation
+}
+
+// annotateBuildBuildAnnotateBuildAnnotatePayloadAnnotation includes the requested fields of the GraphQL type Annotation.
+type annotateBuildBuildAnnotateBuildAnnotatePayloadAnnotation struct {
+	Uuid string `json:"uuid"`
+}
+
+// GetUuid returns annotateBuildBuildAnnotateBuildAnnotatePayloadAnnotation.Uuid, and is useful for accessing the field via an interface.
+func (v *annotateBuildBuildAnnotateBuildAnnotatePayloadAnnotation) GetUuid() string { return v.Uuid }
+
+// annotateBuildResponse is returned by annotateBuild on success.
+type annotateBuildResponse struct {
+	// Adds an annotation to a build, or replaces or extends the one of the same context.
+	BuildAnnotate *annotateBuildBuildAnnotateBuildAnnotatePayload `json:"buildAnnotate"`
+}
+
+// GetBuildAnnotate returns annotateBuildResponse.BuildAnnotate, and is useful for accessing the field via an interface.
+func (v *annotateBuildResponse) GetBuildAnnotate() *annotateBuildBuildAnnotateBuildAnnotatePayload {
+	return v.BuildAnnotate
+}
 
 // anyJob includes the requested fields of the GraphQL interface Job.
 //
@@ -289,8 +504,13 @@ func (v *clusterQueuesOrganization) GetCluster() *clusterQueuesOrganizationClust
 
 // clusterQueuesOrganizationCluster includes the requested fields of the GraphQL type Cluster.
 type clusterQueuesOrganizationCluster struct {
-	Queues *queuePage `json:"queues"`
+	// Where jobs without a queue go.
+	DefaultQueue *defaultQueue `json:"defaultQueue"`
+	Queues       *queuePage    `json:"queues"`
 }
+
+// GetDefaultQueue returns clusterQueuesOrganizationCluster.DefaultQueue, and is useful for accessing the field via an interface.
+func (v *clusterQueuesOrganizationCluster) GetDefaultQueue() *defaultQueue { return v.DefaultQueue }
 
 // GetQueues returns clusterQueuesOrganizationCluster.Queues, and is useful for accessing the field via an interface.
 func (v *clusterQueuesOrganizationCluster) GetQueues() *queuePage { return v.Queues }
@@ -349,10 +569,51 @@ type commandJobPriority struct {
 // GetNumber returns commandJobPriority.Number, and is useful for accessing the field via an interface.
 func (v *commandJobPriority) GetNumber() int { return v.Number }
 
+// countJobsOrganization includes the requested fields of the GraphQL type Organization.
+type countJobsOrganization struct {
+	// Jobs of the organization, newest first. A job is listed when any of
+	// agentQueryRules is among its rules; whether all of them suit an agent is for
+	// the caller to check. With clustered false, jobs of a cluster's queue are left
+	// out.
+	Jobs *jobCount `json:"jobs"`
+}
+
+// GetJobs returns countJobsOrganization.Jobs, and is useful for accessing the field via an interface.
+func (v *countJobsOrganization) GetJobs() *jobCount { return v.Jobs }
+
+// countJobsResponse is returned by countJobs on success.
+type countJobsResponse struct {
+	// An organization that the token may see. Null, without an error, when unknown.
+	Organization *countJobsOrganization `json:"organization"`
+}
+
+// GetOrganization returns countJobsResponse.Organization, and is useful for accessing the field via an interface.
+func (v *countJobsResponse) GetOrganization() *countJobsOrganization { return v.Organization }
+
+// defaultQueue includes the requested fields of the GraphQL type ClusterQueue.
+type defaultQueue struct {
+	Key string `json:"key"`
+}
+
+// GetKey returns defaultQueue.Key, and is useful for accessing the field via an interface.
+func (v *defaultQueue) GetKey() string { return v.Key }
+
+// jobCount includes the requested fields of the GraphQL type JobConnection.
+type jobCount struct {
+	Count int `json:"count"`
+}
+
+// GetCount returns jobCount.Count, and is useful for accessing the field via an interface.
+func (v *jobCount) GetCount() int { return v.Count }
+
 // jobEdge includes the requested fields of the GraphQL type JobEdge.
 type jobEdge struct {
-	Node anyJob `json:"-"`
+	Cursor string `json:"cursor"`
+	Node   anyJob `json:"-"`
 }
+
+// GetCursor returns jobEdge.Cursor, and is useful for accessing the field via an interface.
+func (v *jobEdge) GetCursor() string { return v.Cursor }
 
 // GetNode returns jobEdge.Node, and is useful for accessing the field via an interface.
 func (v *jobEdge) GetNode() anyJob { return v.Node }
@@ -391,6 +652,8 @@ func (v *jobEdge) UnmarshalJSON(b []byte) error {
 }
 
 type __premarshaljobEdge struct {
+	Cursor string `json:"cursor"`
+
 	Node json.RawMessage `json:"node"`
 }
 
@@ -405,6 +668,7 @@ func (v *jobEdge) MarshalJSON() ([]byte, error) {
 func (v *jobEdge) __premarshalJSON() (*__premarshaljobEdge, error) {
 	var retval __premarshaljobEdge
 
+	retval.Cursor = v.Cursor
 	{
 
 		dst := &retval.Node
@@ -422,27 +686,15 @@ func (v *jobEdge) __premarshalJSON() (*__premarshaljobEdge, error) {
 
 // jobPage includes the requested fields of the GraphQL type JobConnection.
 type jobPage struct {
-	Edges    []*jobEdge      `json:"edges"`
-	PageInfo jobPagePageInfo `json:"pageInfo"`
+	Count int        `json:"count"`
+	Edges []*jobEdge `json:"edges"`
 }
+
+// GetCount returns jobPage.Count, and is useful for accessing the field via an interface.
+func (v *jobPage) GetCount() int { return v.Count }
 
 // GetEdges returns jobPage.Edges, and is useful for accessing the field via an interface.
 func (v *jobPage) GetEdges() []*jobEdge { return v.Edges }
-
-// GetPageInfo returns jobPage.PageInfo, and is useful for accessing the field via an interface.
-func (v *jobPage) GetPageInfo() jobPagePageInfo { return v.PageInfo }
-
-// jobPagePageInfo includes the requested fields of the GraphQL type PageInfo.
-type jobPagePageInfo struct {
-	HasPreviousPage bool   `json:"hasPreviousPage"`
-	StartCursor     string `json:"startCursor"`
-}
-
-// GetHasPreviousPage returns jobPagePageInfo.HasPreviousPage, and is useful for accessing the field via an interface.
-func (v *jobPagePageInfo) GetHasPreviousPage() bool { return v.HasPreviousPage }
-
-// GetStartCursor returns jobPagePageInfo.StartCursor, and is useful for accessing the field via an interface.
-func (v *jobPagePageInfo) GetStartCursor() string { return v.StartCursor }
 
 // queueEdge includes the requested fields of the GraphQL type ClusterQueueEdge.
 type queueEdge struct {
@@ -454,10 +706,14 @@ func (v *queueEdge) GetNode() *queueNode { return v.Node }
 
 // queueNode includes the requested fields of the GraphQL type ClusterQueue.
 type queueNode struct {
+	Id  string `json:"id"`
 	Key string `json:"key"`
 	// While true, no job of this queue may be given to an agent.
 	DispatchPaused bool `json:"dispatchPaused"`
 }
+
+// GetId returns queueNode.Id, and is useful for accessing the field via an interface.
+func (v *queueNode) GetId() string { return v.Id }
 
 // GetKey returns queueNode.Key, and is useful for accessing the field via an interface.
 func (v *queueNode) GetKey() string { return v.Key }
@@ -510,14 +766,315 @@ type scheduledJobsResponse struct {
 // GetOrganization returns scheduledJobsResponse.Organization, and is useful for accessing the field via an interface.
 func (v *scheduledJobsResponse) GetOrganization() *scheduledJobsOrganization { return v.Organization }
 
+// withdrawnEdge includes the requested fields of the GraphQL type JobEdge.
+type withdrawnEdge struct {
+	Cursor string       `json:"cursor"`
+	Node   withdrawnJob `json:"-"`
+}
+
+// GetCursor returns withdrawnEdge.Cursor, and is useful for accessing the field via an interface.
+func (v *withdrawnEdge) GetCursor() string { return v.Cursor }
+
+// GetNode returns withdrawnEdge.Node, and is useful for accessing the field via an interface.
+func (v *withdrawnEdge) GetNode() withdrawnJob { return v.Node }
+
+func (v *withdrawnEdge) UnmarshalJSON(b []byte) error {
+
+	if string(b) == "null" {
+		return nil
+	}
+
+	var firstPass struct {
+		*withdrawnEdge
+		Node json.RawMessage `json:"node"`
+		graphql.NoUnmarshalJSON
+	}
+	firstPass.withdrawnEdge = v
+
+	err := json.Unmarshal(b, &firstPass)
+	if err != nil {
+		return err
+	}
+
+	{
+		dst := &v.Node
+		src := firstPass.Node
+		if len(src) != 0 && string(src) != "null" {
+			err = __unmarshalwithdrawnJob(
+				src, dst)
+			if err != nil {
+				return fmt.Errorf(
+					"unable to unmarshal withdrawnEdge.Node: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+type __premarshalwithdrawnEdge struct {
+	Cursor string `json:"cursor"`
+
+	Node json.RawMessage `json:"node"`
+}
+
+func (v *withdrawnEdge) MarshalJSON() ([]byte, error) {
+	premarshaled, err := v.__premarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(premarshaled)
+}
+
+func (v *withdrawnEdge) __premarshalJSON() (*__premarshalwithdrawnEdge, error) {
+	var retval __premarshalwithdrawnEdge
+
+	retval.Cursor = v.Cursor
+	{
+
+		dst := &retval.Node
+		src := v.Node
+		var err error
+		*dst, err = __marshalwithdrawnJob(
+			&src)
+		if err != nil {
+			return nil, fmt.Errorf(
+				"unable to marshal withdrawnEdge.Node: %w", err)
+		}
+	}
+	return &retval, nil
+}
+
+// withdrawnJob includes the requested fields of the GraphQL interface Job.
+//
+// withdrawnJob is implemented by the following types:
+// withdrawnJobJobTypeBlock
+// withdrawnJobJobTypeCommand
+// withdrawnJobJobTypeTrigger
+// withdrawnJobJobTypeWait
+type withdrawnJob interface {
+	implementsGraphQLInterfacewithdrawnJob()
+	// GetTypename returns the receiver's concrete GraphQL type-name (see interface doc for possible values).
+	GetTypename() string
+}
+
+func (v *withdrawnJobJobTypeBlock) implementsGraphQLInterfacewithdrawnJob()   {}
+func (v *withdrawnJobJobTypeCommand) implementsGraphQLInterfacewithdrawnJob() {}
+func (v *withdrawnJobJobTypeTrigger) implementsGraphQLInterfacewithdrawnJob() {}
+func (v *withdrawnJobJobTypeWait) implementsGraphQLInterfacewithdrawnJob()    {}
+
+func __unmarshalwithdrawnJob(b []byte, v *withdrawnJob) error {
+	if string(b) == "null" {
+		return nil
+	}
+
+	var tn struct {
+		TypeName string `json:"__typename"`
+	}
+	err := json.Unmarshal(b, &tn)
+	if err != nil {
+		return err
+	}
+
+	switch tn.TypeName {
+	case "JobTypeBlock":
+		*v = new(withdrawnJobJobTypeBlock)
+		return json.Unmarshal(b, *v)
+	case "JobTypeCommand":
+		*v = new(withdrawnJobJobTypeCommand)
+		return json.Unmarshal(b, *v)
+	case "JobTypeTrigger":
+		*v = new(withdrawnJobJobTypeTrigger)
+		return json.Unmarshal(b, *v)
+	case "JobTypeWait":
+		*v = new(withdrawnJobJobTypeWait)
+		return json.Unmarshal(b, *v)
+	case "":
+		return fmt.Errorf(
+			"response was missing Job.__typename")
+	default:
+		return fmt.Errorf(
+			`unexpected concrete type for withdrawnJob: "%v"`, tn.TypeName)
+	}
+}
+
+func __marshalwithdrawnJob(v *withdrawnJob) ([]byte, error) {
+
+	var typename string
+	switch v := (*v).(type) {
+	case *withdrawnJobJobTypeBlock:
+		typename = "JobTypeBlock"
+
+		result := struct {
+			TypeName string `json:"__typename"`
+			*withdrawnJobJobTypeBlock
+		}{typename, v}
+		return json.Marshal(result)
+	case *withdrawnJobJobTypeCommand:
+		typename = "JobTypeCommand"
+
+		result := struct {
+			TypeName string `json:"__typename"`
+			*withdrawnJobJobTypeCommand
+		}{typename, v}
+		return json.Marshal(result)
+	case *withdrawnJobJobTypeTrigger:
+		typename = "JobTypeTrigger"
+
+		result := struct {
+			TypeName string `json:"__typename"`
+			*withdrawnJobJobTypeTrigger
+		}{typename, v}
+		return json.Marshal(result)
+	case *withdrawnJobJobTypeWait:
+		typename = "JobTypeWait"
+
+		result := struct {
+			TypeName string `json:"__typename"`
+			*withdrawnJobJobTypeWait
+		}{typename, v}
+		return json.Marshal(result)
+	case nil:
+		return []byte("null"), nil
+	default:
+		return nil, fmt.Errorf(
+			`unexpected concrete type for withdrawnJob: "%T"`, v)
+	}
+}
+
+// withdrawnJobJobTypeBlock includes the requested fields of the GraphQL type JobTypeBlock.
+type withdrawnJobJobTypeBlock struct {
+	Typename string `json:"__typename"`
+}
+
+// GetTypename returns withdrawnJobJobTypeBlock.Typename, and is useful for accessing the field via an interface.
+func (v *withdrawnJobJobTypeBlock) GetTypename() string { return v.Typename }
+
+// withdrawnJobJobTypeCommand includes the requested fields of the GraphQL type JobTypeCommand.
+// The GraphQL type's documentation follows.
+//
+// A job that an agent runs.
+type withdrawnJobJobTypeCommand struct {
+	Typename  string    `json:"__typename"`
+	Uuid      string    `json:"uuid"`
+	State     JobStates `json:"state"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// GetTypename returns withdrawnJobJobTypeCommand.Typename, and is useful for accessing the field via an interface.
+func (v *withdrawnJobJobTypeCommand) GetTypename() string { return v.Typename }
+
+// GetUuid returns withdrawnJobJobTypeCommand.Uuid, and is useful for accessing the field via an interface.
+func (v *withdrawnJobJobTypeCommand) GetUuid() string { return v.Uuid }
+
+// GetState returns withdrawnJobJobTypeCommand.State, and is useful for accessing the field via an interface.
+func (v *withdrawnJobJobTypeCommand) GetState() JobStates { return v.State }
+
+// GetCreatedAt returns withdrawnJobJobTypeCommand.CreatedAt, and is useful for accessing the field via an interface.
+func (v *withdrawnJobJobTypeCommand) GetCreatedAt() time.Time { return v.CreatedAt }
+
+// withdrawnJobJobTypeTrigger includes the requested fields of the GraphQL type JobTypeTrigger.
+type withdrawnJobJobTypeTrigger struct {
+	Typename string `json:"__typename"`
+}
+
+// GetTypename returns withdrawnJobJobTypeTrigger.Typename, and is useful for accessing the field via an interface.
+func (v *withdrawnJobJobTypeTrigger) GetTypename() string { return v.Typename }
+
+// withdrawnJobJobTypeWait includes the requested fields of the GraphQL type JobTypeWait.
+type withdrawnJobJobTypeWait struct {
+	Typename string `json:"__typename"`
+}
+
+// GetTypename returns withdrawnJobJobTypeWait.Typename, and is useful for accessing the field via an interface.
+func (v *withdrawnJobJobTypeWait) GetTypename() string { return v.Typename }
+
+// withdrawnJobsOrganization includes the requested fields of the GraphQL type Organization.
+type withdrawnJobsOrganization struct {
+	// Jobs of the organization, newest first. A job is listed when any of
+	// agentQueryRules is among its rules; whether all of them suit an agent is for
+	// the caller to check. With clustered false, jobs of a cluster's queue are left
+	// out.
+	Jobs *withdrawnPage `json:"jobs"`
+}
+
+// GetJobs returns withdrawnJobsOrganization.Jobs, and is useful for accessing the field via an interface.
+func (v *withdrawnJobsOrganization) GetJobs() *withdrawnPage { return v.Jobs }
+
+// withdrawnJobsResponse is returned by withdrawnJobs on success.
+type withdrawnJobsResponse struct {
+	// An organization that the token may see. Null, without an error, when unknown.
+	Organization *withdrawnJobsOrganization `json:"organization"`
+}
+
+// GetOrganization returns withdrawnJobsResponse.Organization, and is useful for accessing the field via an interface.
+func (v *withdrawnJobsResponse) GetOrganization() *withdrawnJobsOrganization { return v.Organization }
+
+// withdrawnPage includes the requested fields of the GraphQL type JobConnection.
+type withdrawnPage struct {
+	Count int              `json:"count"`
+	Edges []*withdrawnEdge `json:"edges"`
+}
+
+// GetCount returns withdrawnPage.Count, and is useful for accessing the field via an interface.
+func (v *withdrawnPage) GetCount() int { return v.Count }
+
+// GetEdges returns withdrawnPage.Edges, and is useful for accessing the field via an interface.
+func (v *withdrawnPage) GetEdges() []*withdrawnEdge { return v.Edges }
+
+// The mutation executed by annotateBuild.
+const annotateBuild_Operation = `
+mutation annotateBuild ($build: ID!, $context: String!, $style: AnnotationStyle!, $body: String!) {
+	buildAnnotate(input: {buildID:$build,context:$context,style:$style,body:$body}) {
+		annotation {
+			uuid
+		}
+	}
+}
+`
+
+func annotateBuild(
+	ctx_ context.Context,
+	client_ graphql.Client,
+	build string,
+	context string,
+	style AnnotationStyle,
+	body string,
+) (data_ *annotateBuildResponse, err_ error) {
+	req_ := &graphql.Request{
+		OpName: "annotateBuild",
+		Query:  annotateBuild_Operation,
+		Variables: &__annotateBuildInput{
+			Build:   build,
+			Context: context,
+			Style:   style,
+			Body:    body,
+		},
+	}
+
+	data_ = &annotateBuildResponse{}
+	resp_ := &graphql.Response{Data: data_}
+
+	err_ = client_.MakeRequest(
+		ctx_,
+		req_,
+		resp_,
+	)
+
+	return data_, err_
+}
+
 // The query executed by clusterQueues.
 const clusterQueues_Operation = `
 query clusterQueues ($organization: ID!, $cluster: ID!, $after: String) {
 	organization(slug: $organization) {
 		cluster(id: $cluster) {
+			defaultQueue {
+				key
+			}
 			queues(first: 100, after: $after) {
 				edges {
 					node {
+						id
 						key
 						dispatchPaused
 					}
@@ -532,6 +1089,8 @@ query clusterQueues ($organization: ID!, $cluster: ID!, $after: String) {
 }
 `
 
+// Asked once, and again when a queue is missing: it costs a point for each of
+// the cluster's queues.
 func clusterQueues(
 	ctx_ context.Context,
 	client_ graphql.Client,
@@ -561,20 +1120,67 @@ func clusterQueues(
 	return data_, err_
 }
 
+// The query executed by countJobs.
+const countJobs_Operation = `
+query countJobs ($organization: ID!, $state: [JobStates!]!, $rules: [String!], $cluster: ID, $queues: [ID!], $clustered: Boolean, $createdAtFrom: DateTime) {
+	organization(slug: $organization) {
+		jobs(state: $state, type: [COMMAND], agentQueryRules: $rules, cluster: $cluster, clusterQueue: $queues, clustered: $clustered, createdAtFrom: $createdAtFrom) {
+			count
+		}
+	}
+}
+`
+
+// Two points, however many jobs there are.
+func countJobs(
+	ctx_ context.Context,
+	client_ graphql.Client,
+	organization string,
+	state []JobStates,
+	rules []string,
+	cluster *string,
+	queues []string,
+	clustered *bool,
+	createdAtFrom *time.Time,
+) (data_ *countJobsResponse, err_ error) {
+	req_ := &graphql.Request{
+		OpName: "countJobs",
+		Query:  countJobs_Operation,
+		Variables: &__countJobsInput{
+			Organization:  organization,
+			State:         state,
+			Rules:         rules,
+			Cluster:       cluster,
+			Queues:        queues,
+			Clustered:     clustered,
+			CreatedAtFrom: createdAtFrom,
+		},
+	}
+
+	data_ = &countJobsResponse{}
+	resp_ := &graphql.Response{Data: data_}
+
+	err_ = client_.MakeRequest(
+		ctx_,
+		req_,
+		resp_,
+	)
+
+	return data_, err_
+}
+
 // The query executed by scheduledJobs.
 const scheduledJobs_Operation = `
-query scheduledJobs ($organization: ID!, $rules: [String!], $cluster: ID, $clustered: Boolean, $last: Int!, $before: String) {
+query scheduledJobs ($organization: ID!, $rules: [String!], $cluster: ID, $queues: [ID!], $clustered: Boolean, $createdAtFrom: DateTime, $priority: JobPrioritySearch, $last: Int!, $before: String) {
 	organization(slug: $organization) {
-		jobs(state: [SCHEDULED], type: [COMMAND], order: RECENTLY_CREATED, agentQueryRules: $rules, cluster: $cluster, clustered: $clustered, last: $last, before: $before) {
+		jobs(state: [SCHEDULED], type: [COMMAND], order: RECENTLY_CREATED, agentQueryRules: $rules, cluster: $cluster, clusterQueue: $queues, clustered: $clustered, createdAtFrom: $createdAtFrom, priority: $priority, last: $last, before: $before) {
+			count
 			edges {
+				cursor
 				node {
 					__typename
 					... commandJob
 				}
-			}
-			pageInfo {
-				hasPreviousPage
-				startCursor
 			}
 		}
 	}
@@ -594,14 +1200,18 @@ fragment commandJob on JobTypeCommand {
 
 // A job costs two points here, its own and its priority's; everything else in
 // it is free. Its build, pipeline and step would cost one each: what is needed
-// of them is in env.
+// of them is in env. The page itself costs three; pageInfo would be a fourth,
+// and says nothing that cursors and count do not.
 func scheduledJobs(
 	ctx_ context.Context,
 	client_ graphql.Client,
 	organization string,
 	rules []string,
 	cluster *string,
+	queues []string,
 	clustered *bool,
+	createdAtFrom *time.Time,
+	priority *JobPrioritySearch,
 	last int,
 	before *string,
 ) (data_ *scheduledJobsResponse, err_ error) {
@@ -609,16 +1219,83 @@ func scheduledJobs(
 		OpName: "scheduledJobs",
 		Query:  scheduledJobs_Operation,
 		Variables: &__scheduledJobsInput{
-			Organization: organization,
-			Rules:        rules,
-			Cluster:      cluster,
-			Clustered:    clustered,
-			Last:         last,
-			Before:       before,
+			Organization:  organization,
+			Rules:         rules,
+			Cluster:       cluster,
+			Queues:        queues,
+			Clustered:     clustered,
+			CreatedAtFrom: createdAtFrom,
+			Priority:      priority,
+			Last:          last,
+			Before:        before,
 		},
 	}
 
 	data_ = &scheduledJobsResponse{}
+	resp_ := &graphql.Response{Data: data_}
+
+	err_ = client_.MakeRequest(
+		ctx_,
+		req_,
+		resp_,
+	)
+
+	return data_, err_
+}
+
+// The query executed by withdrawnJobs.
+const withdrawnJobs_Operation = `
+query withdrawnJobs ($organization: ID!, $state: [JobStates!]!, $rules: [String!], $cluster: ID, $queues: [ID!], $clustered: Boolean, $createdAtFrom: DateTime!, $last: Int!, $before: String) {
+	organization(slug: $organization) {
+		jobs(state: $state, type: [COMMAND], order: RECENTLY_CREATED, agentQueryRules: $rules, cluster: $cluster, clusterQueue: $queues, clustered: $clustered, createdAtFrom: $createdAtFrom, last: $last, before: $before) {
+			count
+			edges {
+				cursor
+				node {
+					__typename
+					... on JobTypeCommand {
+						uuid
+						state
+						createdAt
+					}
+				}
+			}
+		}
+	}
+}
+`
+
+// Jobs that ended without an agent: a point each.
+func withdrawnJobs(
+	ctx_ context.Context,
+	client_ graphql.Client,
+	organization string,
+	state []JobStates,
+	rules []string,
+	cluster *string,
+	queues []string,
+	clustered *bool,
+	createdAtFrom time.Time,
+	last int,
+	before *string,
+) (data_ *withdrawnJobsResponse, err_ error) {
+	req_ := &graphql.Request{
+		OpName: "withdrawnJobs",
+		Query:  withdrawnJobs_Operation,
+		Variables: &__withdrawnJobsInput{
+			Organization:  organization,
+			State:         state,
+			Rules:         rules,
+			Cluster:       cluster,
+			Queues:        queues,
+			Clustered:     clustered,
+			CreatedAtFrom: createdAtFrom,
+			Last:          last,
+			Before:        before,
+		},
+	}
+
+	data_ = &withdrawnJobsResponse{}
 	resp_ := &graphql.Response{Data: data_}
 
 	err_ = client_.MakeRequest(

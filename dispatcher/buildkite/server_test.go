@@ -81,8 +81,8 @@ func (s *graphQL) ServeHTTP(writer http.ResponseWriter, httpRequest *http.Reques
 func clientFor(url string, change func(*Settings)) *Client {
 	settings := Settings{
 		Endpoint: url, Organization: "acme",
-		Token: func() (string, error) { return "secret", nil },
-		Tags:  jobpod.Tags{{Key: "queue", Value: "kubernetes"}},
+		Token:  func() (string, error) { return "secret", nil },
+		Queues: []jobpod.Tags{{{Key: "queue", Value: "kubernetes"}}},
 	}
 	if change != nil {
 		change(&settings)
@@ -90,13 +90,36 @@ func clientFor(url string, change func(*Settings)) *Client {
 	return NewClient(settings)
 }
 
-// listing is a page of the job listing, newest first as Buildkite sends it.
-func listing(cursor string, hasMore bool, uuids ...string) reply {
+// listed is a page of a listing of count jobs, newest first as Buildkite sends
+// it.
+func listed(count int, uuids ...string) reply {
 	edges := make([]string, len(uuids))
 	for i, uuid := range uuids {
-		edges[i] = fmt.Sprintf(`{"node":{"__typename":"JobTypeCommand","uuid":%q,"url":"https://x/%[1]s","env":["A=b"],
-			"agentQueryRules":["queue=kubernetes"],"scheduledAt":"2030-01-01T00:00:00Z","priority":{"number":3}}}`, uuid)
+		edges[i] = edge(uuid)
 	}
-	return reply{body: fmt.Sprintf(`{"data":{"organization":{"jobs":{"edges":[%s],"pageInfo":{"hasPreviousPage":%v,"startCursor":%q}}}}}`,
-		strings.Join(edges, ","), hasMore, cursor)}
+	return pageOf(count, edges...)
+}
+
+func edge(uuid string) string {
+	return fmt.Sprintf(`{"cursor":"at-%s","node":{"__typename":"JobTypeCommand","uuid":%[1]q,"url":"https://x/%[1]s","env":["A=b"],
+		"agentQueryRules":["queue=kubernetes"],"scheduledAt":"2030-01-01T00:00:00Z","createdAt":"2030-01-01T00:00:00Z","priority":{"number":3}}}`, uuid)
+}
+
+func pageOf(count int, edges ...string) reply {
+	return reply{body: fmt.Sprintf(`{"data":{"organization":{"jobs":{"count":%d,"edges":[%s]}}}}`, count, strings.Join(edges, ","))}
+}
+
+func counted(count int) reply {
+	return reply{body: fmt.Sprintf(`{"data":{"organization":{"jobs":{"count":%d}}}}`, count)}
+}
+
+// operations returns the names of the operations that were asked for.
+func (s *graphQL) operations() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, request := range s.requests {
+		names = append(names, request.OperationName)
+	}
+	return names
 }

@@ -15,9 +15,9 @@ import (
 // stateBatch is how many jobs one request asks the states of.
 const stateBatch = 100
 
-// States looks jobs up by their UUIDs, many in one request: each costs one
-// point. Jobs that Buildkite does not know are left out.
-func (c *Client) States(ctx context.Context, uuids []string) (map[string]dispatcher.JobState, error) {
+// statesOf looks jobs up by their UUIDs, many in one request: each costs one
+// point.
+func (c *Client) statesOf(ctx context.Context, uuids []string) (map[string]dispatcher.JobState, error) {
 	states := make(map[string]dispatcher.JobState, len(uuids))
 	var errs []error
 	for batch := range slices.Chunk(uuids, stateBatch) {

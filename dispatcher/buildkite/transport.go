@@ -2,16 +2,15 @@ package buildkite
 
 import "net/http"
 
-// maxAnswerBytes bounds what is read of one answer: a page of a hundred jobs
-// with large environments is a few megabytes.
-const maxAnswerBytes = 64 << 20
+// maxAnswerBytes bounds what is read of one answer, unpacked: a page of a
+// hundred jobs with large environments is a few megabytes. A page that is larger
+// is asked for in smaller ones.
+const maxAnswerBytes = 16 << 20
 
-// transport adds the token to requests, keeps to the budget and bounds
-// answers.
+// transport adds the token to requests and bounds answers.
 type transport struct {
 	token     TokenSource
 	userAgent string
-	budget    *budget
 	next      http.RoundTripper
 }
 
@@ -29,7 +28,20 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.budget.observe(response)
 	response.Body = http.MaxBytesReader(nil, response.Body, maxAnswerBytes)
 	return response, nil
+}
+
+// metered tells the budget of every answer.
+type metered struct {
+	budget *budget
+	next   http.RoundTripper
+}
+
+func (m *metered) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := m.next.RoundTrip(request)
+	if err == nil {
+		m.budget.observe(response)
+	}
+	return response, err
 }

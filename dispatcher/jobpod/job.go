@@ -25,6 +25,8 @@ type Job struct {
 	Priority int
 	// ScheduledAt is when the job became ready to run.
 	ScheduledAt time.Time
+	// Attempt is which of the job's pods is to be made, from 1; 0 counts as 1.
+	Attempt int
 }
 
 // Lookup returns the value of the job's environment variable with this name,

@@ -143,7 +143,11 @@ func ownLabels(job Job, settings PodSettings) map[string]string {
 func jobAnnotations(job Job) map[string]string {
 	annotations := map[string]string{contract.JobPriorityAnnotation: strconv.Itoa(job.Priority)}
 	setUnlessEmpty(annotations, contract.JobURLAnnotation, job.URL)
+	if job.Attempt > 1 {
+		annotations[contract.AttemptAnnotation] = strconv.Itoa(job.Attempt)
+	}
 	setUnlessEmpty(annotations, contract.BuildURLAnnotation, job.Lookup("BUILDKITE_BUILD_URL"))
+	setUnlessEmpty(annotations, contract.BuildUUIDAnnotation, job.Lookup("BUILDKITE_BUILD_ID"))
 	setUnlessEmpty(annotations, contract.BuildBranchAnnotation, job.Lookup("BUILDKITE_BRANCH"))
 	setUnlessEmpty(annotations, contract.BuildRepoAnnotation, withoutPassword(job.Lookup("BUILDKITE_REPO")))
 	setUnlessEmpty(annotations, contract.PipelineSlugAnnotation, job.Lookup("BUILDKITE_PIPELINE_SLUG"))

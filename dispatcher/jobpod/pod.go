@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -60,6 +61,9 @@ func Pod(job Job, settings PodSettings, template json.RawMessage) (*unstructured
 	spec, jobContainers, errs := podSpec(plugin, template)
 	metadata, metadataErrs := podMetadata(job, settings, plugin, jobContainers)
 	errs = append(errs, metadataErrs...)
+	if err := apivalidation.ValidateAnnotationsSize(metadata.annotations); err != nil && len(errs) == 0 {
+		errs = append(errs, invalid(pluginPath, "%s; fields other than podSpec travel in an annotation", err))
+	}
 	if len(errs) > 0 {
 		return nil, errs
 	}

@@ -97,8 +97,8 @@ func TestDispatchersCost(t *testing.T) {
 	})
 	f := newFixture(t)
 	got := f.cost(query.String(), map[string]any{"organization": "example", "rules": []string{"queue=kubernetes"}, "last": 100})
-	// Organization, jobs, edges and page info; a job and its priority each.
-	if diff := cmp.Diff(stats{4 + 2*100, 4 + 2*1}, got); diff != "" {
+	// Organization, jobs and edges; a job and its priority each.
+	if diff := cmp.Diff(stats{3 + 2*100, 3 + 2*1}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,0 +1,151 @@
+package buildkite
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
+)
+
+const (
+	// freshness is how long a listed job is taken to be scheduled still. A pod for
+	// one that is not would only start to learn that.
+	freshness = 30 * time.Second
+	// maxPriorities bounds the priorities that are remembered as in use.
+	maxPriorities = 64
+	// usualPriorities are those that are looked for without having been seen.
+	usualPriorities = 10
+	// forgotten is how long a job that no listing brings up again is remembered.
+	forgotten = 5 * time.Minute
+)
+
+// mirror is what this program knows of the scheduled jobs, so that it need not
+// pay for them with each poll.
+type mirror struct {
+	jobs map[string]*listedJob
+	// reach is when the latest job was created that was come to in order of
+	// creation, by Buildkite's clock.
+	reach time.Time
+	// priorities are those in use, as far as known.
+	priorities map[int]bool
+}
+
+type listedJob struct {
+	job     jobpod.Job
+	created time.Time
+	// listed is when it was last listed, taken when it was last seen to have a
+	// pod, or to be looked after otherwise.
+	listed, taken time.Time
+}
+
+func newMirror() mirror {
+	return mirror{jobs: map[string]*listedJob{}, priorities: map[int]bool{}}
+}
+
+// add takes listed jobs in and returns how many of them are new.
+func (m *mirror) add(jobs []listedJob) int {
+	added := 0
+	for _, job := range jobs {
+		if before := m.jobs[job.job.UUID]; before != nil {
+			job.taken = before.taken
+		} else {
+			added++
+		}
+		m.jobs[job.job.UUID] = &job
+		if len(m.priorities) < maxPriorities {
+			m.priorities[job.job.Priority] = true
+		}
+	}
+	return added
+}
+
+// reached notes how far the jobs are known in order of creation.
+func (m *mirror) reached(jobs []listedJob) {
+	for _, job := range jobs {
+		if job.created.After(m.reach) {
+			m.reach = job.created
+		}
+	}
+}
+
+// drop forgets jobs that a listing which began at a time should have had and had
+// not: those created up to its reach.
+func (m *mirror) drop(began, reach time.Time) {
+	for uuid, job := range m.jobs {
+		if job.listed.Before(began) && !job.created.After(reach) {
+			delete(m.jobs, uuid)
+		}
+	}
+}
+
+// observe notes which jobs have a pod. It reports whether there are any that had
+// one when they were last listed and have none now, or that were listed too long
+// ago: whether they are scheduled still only another listing tells.
+func (m *mirror) observe(known func(string) bool, now time.Time) (isDoubtful bool) {
+	stale, waiting := 0, 0
+	for uuid, job := range m.jobs {
+		switch {
+		case known(uuid):
+			job.taken = now
+			job.job.Env = nil // of no use any more, and large
+		case !job.taken.Before(job.listed):
+			isDoubtful = true
+		case now.Sub(job.listed) >= freshness:
+			stale++
+		default:
+			waiting++
+		}
+		if now.Sub(job.listed) > forgotten {
+			delete(m.jobs, uuid)
+		}
+	}
+	return isDoubtful || (stale > 0 && waiting == 0)
+}
+
+// takenSince counts the jobs that have had a pod since.
+func (m *mirror) takenSince(since time.Time) int {
+	count := 0
+	for _, job := range m.jobs {
+		if job.taken.After(since) {
+			count++
+		}
+	}
+	return count
+}
+
+// waiting returns the jobs that are there for the taking, the oldest first.
+func (m *mirror) waiting(known func(string) bool, now time.Time) []jobpod.Job {
+	var jobs []jobpod.Job
+	for uuid, job := range m.jobs {
+		if job.taken.Before(job.listed) && now.Sub(job.listed) < freshness && !known(uuid) {
+			jobs = append(jobs, job.job)
+		}
+	}
+	slices.SortFunc(jobs, func(a, b jobpod.Job) int {
+		return cmp.Or(a.ScheduledAt.Compare(b.ScheduledAt), cmp.Compare(a.UUID, b.UUID))
+	})
+	return jobs
+}
+
+// prioritiesAbove returns the priorities above the least of jobs, of those that
+// are in use or usual.
+func (m *mirror) prioritiesAbove(jobs []jobpod.Job) []int {
+	if len(jobs) == 0 {
+		return nil
+	}
+	least := slices.MinFunc(jobs, func(a, b jobpod.Job) int { return cmp.Compare(a.Priority, b.Priority) }).Priority
+	var above []int
+	for priority := -usualPriorities; priority <= usualPriorities; priority++ {
+		if priority > least {
+			above = append(above, priority)
+		}
+	}
+	for priority := range m.priorities {
+		if priority > least && !slices.Contains(above, priority) {
+			above = append(above, priority)
+		}
+	}
+	slices.Sort(above)
+	return above
+}

@@ -1,0 +1,240 @@
+package dispatcher
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var update = flag.Bool("update", false, "rewrite the generated pages and tables in docs")
+
+// Marks around what is generated in a page.
+const (
+	generatedBegin = "<!-- generated: go test ./dispatcher -run TestDocs -update -->\n"
+	generatedEnd   = "<!-- end -->\n"
+)
+
+// checkGenerated compares a page's generated parts with what they should be.
+func checkGenerated(t *testing.T, path string, parts ...string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, want := string(data), ""
+	rest := page
+	for _, part := range parts {
+		before, after, found := strings.Cut(rest, generatedBegin)
+		_, tail, ended := strings.Cut(after, generatedEnd)
+		if !found || !ended {
+			t.Fatalf("%s lacks the marks around a generated part", path)
+		}
+		want += before + generatedBegin + part + generatedEnd
+		rest = tail
+	}
+	want += rest
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, page); diff != "" {
+		t.Errorf("go test ./dispatcher -run TestDocs -update rewrites %s (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestDocsMetrics(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| metric | kind | labels | meaning |\n|---|---|---|---|\n")
+	for _, d := range append(newMetrics(prometheus.NewRegistry()).defined, budgetDefinitions...) {
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", d.name, d.kind, strings.Join(d.labels, ", "), d.help)
+	}
+	checkGenerated(t, "../docs/metrics.md", table.String(), causeTable())
+}
+
+// causeTable lists the values of the labels cause and reason.
+func causeTable() string {
+	var list strings.Builder
+	for _, cause := range allCauses() {
+		fmt.Fprintf(&list, "`%s` ", cause)
+	}
+	return strings.TrimSpace(list.String()) + "\n"
+}
+
+// exitNames are the statuses by the constants' order.
+var exitNames = []struct {
+	status int
+	means  string
+	// retry is the rule that a pipeline's author may want.
+	retry bool
+}{
+	{ExitRejected, "the job's pod cannot be made, or the cluster will not have it", false},
+	{ExitNeverRan, "pods of the job ended several times before an agent took it, or their agent never did", true},
+	{ExitImage, "an image could not be pulled", false},
+	{ExitContainer, "a container could not be set up or started", false},
+	{ExitBefore, "an init container or a sidecar failed", false},
+	{ExitPending, "the containers did not start in time: no node, a volume that does not come, a pull that takes too long", false},
+	{ExitNode, "the node ended the pod before the job began", true},
+	{ExitDeadline, "the pod got too old before the job began", false},
+}
+
+func TestDocsFailures(t *testing.T) {
+	var statuses, retry, before, after strings.Builder
+	statuses.WriteString("| exit status | meaning | retry by itself? |\n|---|---|---|\n")
+	retry.WriteString("```yaml\nretry:\n  automatic:\n")
+	for _, exit := range exitNames {
+		advice := "no: somebody has to change something first"
+		if exit.retry {
+			advice = "yes"
+			fmt.Fprintf(&retry, "  - exit_status: %d\n    signal_reason: %s\n    limit: 2\n", exit.status, StackErrorReason)
+		}
+		fmt.Fprintf(&statuses, "| %d | %s | %s |\n", exit.status, exit.means, advice)
+	}
+	retry.WriteString("```\n")
+	before.WriteString("| cause | exit status | after | first line of the job's log |\n|---|---|---|---|\n")
+	for _, cause := range slices.Sorted(maps.Keys(refusals())) {
+		row := refusals()[cause]
+		fmt.Fprintf(&before, "| `%s` | %d | %s | %s |\n", cause, ExitRejected, row.after, row.text)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(exitStatuses)) {
+		trouble := &Trouble{Cause: cause, Container: "NAME", Image: "IMAGE"}
+		fmt.Fprintf(&before, "| `%s` | %d | %s | %s |\n", cause, exitStatuses[cause], patienceWords(cause), trouble.advice())
+	}
+	fmt.Fprintf(&before, "| `%s` | %d | %d pods | %s |\n", CauseEndedWithoutARun, ExitNeverRan, maxEnded, neverRan(maxEnded, &PodRecord{AgentExit: 1}, "").Advice)
+	after.WriteString("| cause | the annotation says |\n|---|---|\n")
+	for _, cause := range slices.Sorted(maps.Keys(lossAdvice)) {
+		trouble := &Trouble{Cause: cause, Container: "NAME"}
+		fmt.Fprintf(&after, "| `%s` | %s |\n", cause, trouble.lossAdvice())
+	}
+	checkGenerated(t, "../docs/failures.md", statuses.String(), retry.String(), before.String(), after.String())
+}
+
+// refusal is a row about a pod that the cluster refuses.
+type refusalRow struct{ after, text string }
+
+// refusals are the verdicts for which a job fails.
+func refusals() map[string]refusalRow {
+	rows := map[string]refusalRow{
+		CauseInvalid:       {"at once", "Correct FIELD: what is wrong with it. One line for each field, named as in the step: `plugins.kubernetes.podSpec.containers[0].image`."},
+		CauseTooLarge:      {"at once", "Make the pod smaller: large values belong into a ConfigMap or the repository."},
+		CauseQuotaTooSmall: {"at once", "Ask for less RESOURCE: what the pod asks for is more than the namespace's whole quota."},
+		CausePodTemplate:   {"1m, `missing-object-timeout`", "Correct plugins.kubernetes.podTemplate, or have the template created: the namespace has no PodTemplate NAME."},
+		CausePolicy:        {"at once", "Change the pod so that the cluster's policy allows it."},
+		CauseForbidden:     {"10m, `unknown-refusal-timeout`", "Change the pod so that the cluster allows it."},
+	}
+	for _, kind := range forbiddens {
+		if kind.verdict.Advice == "" {
+			continue
+		}
+		after := "at once"
+		if kind.verdict.Class == Hold {
+			after = "1m, `missing-object-timeout`"
+		}
+		rows[kind.verdict.Cause] = refusalRow{after, kind.verdict.Advice}
+	}
+	return rows
+}
+
+// patienceWords says how long a trouble is borne.
+func patienceWords(cause string) string {
+	switch {
+	case cause == CauseAgentSilent:
+		return "10m, `agent-start-timeout`"
+	case cause == CausePending:
+		return "15m, `pod-pending-timeout`; while pulling 1h, `pod-pulling-timeout`"
+	case exitStatuses[cause] == ExitNode || cause == CauseDeadline || cause == CauseInitFailed:
+		return map[bool]string{true: fmt.Sprintf("%d pods", maxEnded), false: "at once"}[exitStatuses[cause] == ExitNode]
+	case cause == CauseUnschedulable, cause == CauseImageLimit, cause == CauseImagePull:
+		return "15m, `pod-pending-timeout`"
+	default:
+		return "30s, `image-pull-backoff-grace-period`"
+	}
+}
+
+func TestDocsOperate(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| cause in the log and `/readyz` | what to do |\n|---|---|\n")
+	for _, cause := range slices.Sorted(maps.Keys(operators)) {
+		fmt.Fprintf(&table, "| `%s` | %s |\n", cause, operators[cause])
+	}
+	checkGenerated(t, "../docs/operate.md", table.String())
+}
+
+// constants returns the string constants of this package whose name has the
+// prefix, by name.
+func constants(prefix string) map[string]string {
+	found := map[string]string{}
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", nil, 0) //nolint:staticcheck // no build tags here
+	if err != nil {
+		panic(err)
+	}
+	ast.Inspect(packages["dispatcher"], func(node ast.Node) bool {
+		spec, isSpec := node.(*ast.ValueSpec)
+		if !isSpec || len(spec.Values) != len(spec.Names) {
+			return true
+		}
+		for i, name := range spec.Names {
+			if value, isLiteral := spec.Values[i].(*ast.BasicLit); isLiteral && strings.HasPrefix(name.Name, prefix) {
+				text, err := strconv.Unquote(value.Value)
+				if err != nil {
+					text = value.Value
+				}
+				found[name.Name] = text
+			}
+		}
+		return true
+	})
+	return found
+}
+
+func allCauses() []string {
+	causes := slices.Collect(maps.Values(constants("Cause")))
+	causes = append(causes, causeCapacity)
+	slices.Sort(causes)
+	return slices.Compact(causes)
+}
+
+// No cause and no exit status is missing from the tables that make the page, and
+// each that can hold a job has words for its build and for the operators.
+func TestDocsAreComplete(t *testing.T) {
+	for name, text := range constants("Exit") {
+		if !slices.ContainsFunc(exitNames, func(exit struct {
+			status int
+			means  string
+			retry  bool
+		},
+		) bool {
+			return strconv.Itoa(exit.status) == text
+		}) {
+			t.Errorf("%s = %s is not in the table of exit statuses", name, text)
+		}
+	}
+	fails, _ := os.ReadFile("../docs/failures.md")
+	for name, cause := range constants("Cause") {
+		_, isHeld := waitWords[cause]
+		isListed := strings.Contains(string(fails), "`"+cause+"`")
+		if !isHeld && !isListed && cause != CauseConflict && cause != CauseForeignPod {
+			t.Errorf("%s has neither words for a build that waits nor a row in docs/failures.md", name)
+		}
+		if _, isFailure := exitStatuses[cause]; isFailure && !isListed {
+			t.Errorf("%s fails jobs and is not in docs/failures.md", name)
+		}
+	}
+	for cause := range exitStatuses {
+		if advice[cause] == "" {
+			t.Errorf("%s has no advice", cause)
+		}
+	}
+}
