@@ -103,7 +103,10 @@ func TestRemoveAnnotation(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(*requests) != 1 || len(server.requests) != 2 || server.requests[1].Variables["body"] != overBody {
+		if err := client.Remove(t.Context(), dispatcher.BuildRef{UUID: "b2", URL: "https://buildkite.com/acme/web/builds/8"}, "waits"); err != nil {
+			t.Fatal(err)
+		}
+		if len(*requests) != 1 || len(server.requests) != 3 || server.requests[1].Variables["body"] != overBody {
 			t.Errorf("%v, then %d requests, the last with %v", *requests, len(server.requests), server.requests[1].Variables)
 		}
 	})

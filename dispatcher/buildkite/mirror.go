@@ -79,10 +79,21 @@ func (m *mirror) drop(began, reach time.Time) {
 	}
 }
 
-// observe notes which jobs have a pod. It reports whether there are any that had
-// one when they were last listed and have none now, or that were listed too long
-// ago: whether they are scheduled still only another listing tells.
-func (m *mirror) observe(known func(string) bool, now time.Time) (isDoubtful bool) {
+// doubt is why jobs may have to be listed again.
+type doubt int
+
+const (
+	doubtNone doubt = iota
+	// doubtReleased is that jobs had a pod when they were last listed and have
+	// none now: whether they are scheduled still only another listing tells.
+	doubtReleased
+	// doubtStale is that all jobs there would be to take were listed too long ago.
+	doubtStale
+)
+
+// observe notes which jobs have a pod.
+func (m *mirror) observe(known func(string) bool, now time.Time) doubt {
+	found := doubtNone
 	stale, waiting := 0, 0
 	for uuid, job := range m.jobs {
 		switch {
@@ -90,7 +101,7 @@ func (m *mirror) observe(known func(string) bool, now time.Time) (isDoubtful boo
 			job.taken = now
 			job.job.Env = nil // of no use any more, and large
 		case !job.taken.Before(job.listed):
-			isDoubtful = true
+			found = doubtReleased
 		case now.Sub(job.listed) >= freshness:
 			stale++
 		default:
@@ -100,7 +111,10 @@ func (m *mirror) observe(known func(string) bool, now time.Time) (isDoubtful boo
 			delete(m.jobs, uuid)
 		}
 	}
-	return isDoubtful || (stale > 0 && waiting == 0)
+	if stale > 0 && waiting == 0 {
+		return doubtStale
+	}
+	return found
 }
 
 // takenSince counts the jobs that have had a pod since.

@@ -63,9 +63,13 @@ type poller struct {
 	// cursor is where the listing of a long queue left off.
 	cursor   *string
 	lastFull time.Time
-	// rest, fullRest and priorityRest are when the next poll, listing of all jobs
-	// and look for urgent jobs may be.
-	rest, fullRest, priorityRest time.Time
+	// rest and priorityRest are when the next poll and look for urgent jobs may be.
+	rest, priorityRest time.Time
+	// doubtRest is when all jobs may be listed again for a reason, fullRest when
+	// without one.
+	doubtRest, fullRest time.Time
+	// dear is what the last listing of all jobs cost above cheapListing.
+	dear int
 }
 
 func newPoller(client *Client, scope scope, part float64) *poller {
@@ -75,14 +79,16 @@ func newPoller(client *Client, scope scope, part float64) *poller {
 // poll brings the mirror up to date as far as that is due.
 func (p *poller) poll(ctx context.Context, known func(string) bool) error {
 	now := time.Now()
-	isDoubtful := p.mirror.observe(known, now)
+	doubt := p.mirror.observe(known, now)
 	isHungry := p.isHungry(known, now)
 	if !isHungry && now.Before(p.rest) {
 		return nil
 	}
 	before := p.client.budget.points()
-	err := p.refresh(ctx, known, isDoubtful, isHungry)
-	p.rest = p.restAfter(now, p.rest, p.client.budget.points()-before, 1)
+	p.dear = 0
+	err := p.refresh(ctx, known, doubt, isHungry)
+	// What listing all of many jobs costs is no reason not to look for new ones.
+	p.rest = p.restAfter(now, p.rest, p.client.budget.points()-before-p.dear, 1, longestRest)
 	// What has a pod when it is listed has to be listed again once it has none.
 	p.mirror.observe(known, time.Now())
 	return err
@@ -90,11 +96,11 @@ func (p *poller) poll(ctx context.Context, known func(string) bool) error {
 
 // isHungry reports whether there are jobs, for sure, and none of them known.
 func (p *poller) isHungry(known func(string) bool, now time.Time) bool {
-	return !p.isListed || p.total > len(p.mirror.jobs) && len(p.mirror.waiting(known, now)) == 0
+	return !p.isListed || !p.isMissing && p.total > len(p.mirror.jobs) && len(p.mirror.waiting(known, now)) == 0
 }
 
 // restAfter returns when to go on after what cost points, in proportion.
-func (p *poller) restAfter(now, rest time.Time, points int, part float64) time.Time {
+func (p *poller) restAfter(now, rest time.Time, points int, part float64, longest time.Duration) time.Time {
 	rate := p.client.budget.pollRate() * p.part * part
 	if rate <= 0 {
 		return now
@@ -103,14 +109,14 @@ func (p *poller) restAfter(now, rest time.Time, points int, part float64) time.T
 		rest = saved
 	}
 	rest = rest.Add(time.Duration(float64(points) / rate * float64(time.Second)))
-	if longest := now.Add(longestRest); rest.After(longest) {
-		return longest
+	if latest := now.Add(longest); rest.After(latest) {
+		return latest
 	}
 	return rest
 }
 
 // refresh counts the jobs, and lists those that it has to.
-func (p *poller) refresh(ctx context.Context, known func(string) bool, isDoubtful, isHungry bool) error {
+func (p *poller) refresh(ctx context.Context, known func(string) bool, doubt doubt, isHungry bool) error {
 	now := time.Now()
 	if !p.isListed || p.isBusy {
 		return p.all(ctx, known)
@@ -128,17 +134,17 @@ func (p *poller) refresh(ctx context.Context, known func(string) bool, isDoubtfu
 	}
 	points, limited := p.client.budget.affordable(now)
 	price := pageCost + jobCost*total
-	isDue := !now.Before(p.fullRest) || (p.isMissing && now.Sub(p.lastFull) > freshness)
+	hasReason := doubt == doubtStale || ((doubt == doubtReleased || p.isMissing) && !now.Before(p.doubtRest))
 	switch {
-	case !hasChanged && !isDoubtful && !isHungry && now.Sub(p.lastFull) < unchangedFor(price, limited):
+	case !hasChanged && doubt == doubtNone && !isHungry && now.Sub(p.lastFull) < unchangedFor(price, limited):
 		return nil
 	case price <= cheapListing, !limited:
 		return p.all(ctx, known)
-	case isDoubtful && points >= p.priceOfAll(price):
+	case hasReason && points >= p.priceOfAll(price):
 		return p.all(ctx, known)
 	case isHungry && !p.isComplete:
 		return p.further(ctx, known)
-	case isDue && points >= p.priceOfAll(price):
+	case !now.Before(p.fullRest) && points >= p.priceOfAll(price):
 		return p.all(ctx, known)
 	}
 	return p.further(ctx, known)
@@ -203,9 +209,14 @@ func (p *poller) all(ctx context.Context, known func(string) bool) error {
 	if listed.isComplete || added > 0 || p.cursor == nil {
 		p.cursor = cursorOf(listed)
 	}
-	p.isComplete, p.isMissing, p.isBusy = listed.isComplete, false, added > 0 && listed.isComplete
-	p.lastFull = began
-	p.fullRest = p.restAfter(began, began, p.client.budget.points()-before, fullPart)
+	p.isComplete, p.isMissing, p.lastFull = listed.isComplete, false, began
+	p.isBusy = added > 0 && listed.isComplete && pageCost+jobCost*len(listed.jobs) <= cheapListing
+	cost := p.client.budget.points() - before
+	if listed.isComplete {
+		p.dear = max(cost-cheapListing, 0)
+	}
+	p.doubtRest = p.restAfter(began, p.doubtRest, cost, 1, budgetWindow)
+	p.fullRest = p.restAfter(began, began, cost, fullPart, budgetWindow)
 	if err != nil || listed.isComplete {
 		return err
 	}
