@@ -46,7 +46,8 @@ func (s JobState) Withdrawn() bool {
 // JobStates looks up the states of jobs.
 type JobStates interface {
 	// States returns the states of those jobs that could be read; states and
-	// an error may come together.
+	// an error may come together. Of more than a few jobs it may leave out those
+	// that were not withdrawn.
 	States(ctx context.Context, uuids []string) (map[string]JobState, error)
 }
 
