@@ -20,12 +20,8 @@ import (
 	"github.com/buildkite/agent-stack-k8s/mutator/patch"
 )
 
-// noisyPods is how many noisy pods are tried in all, and noisyPodsShort with
-// -short.
-const (
-	noisyPods      = 2000
-	noisyPodsShort = 300
-)
+// noisyPods is how many noisy pods are tried in all.
+const noisyPods = 2000
 
 // TestSecondPassRandomNoise adds to every golden pod what other webhooks and
 // Kubernetes itself may add between two admissions, at random places and in
@@ -37,17 +33,13 @@ func TestSecondPassRandomNoise(t *testing.T) {
 	if len(outputs) == 0 {
 		t.Fatal("no golden pods")
 	}
-	total := noisyPods
-	if testing.Short() {
-		total = noisyPodsShort
-	}
 	for _, output := range outputs {
 		name := strings.TrimSuffix(strings.TrimPrefix(output, "testdata/"), ".out.yaml")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			config, pod := mutated(t, name)
 			replicas := otherReplicas(t, config)
-			for seed := range uint64(max(1, total/len(outputs))) {
+			for seed := range uint64(max(1, noisyPods/len(outputs))) {
 				noisy := pod.DeepCopy()
 				made := addNoise(rand.New(rand.NewPCG(seed, 0)), noisy)
 				// As the API server hands it over.

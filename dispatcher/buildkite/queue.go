@@ -209,15 +209,8 @@ func (c *Client) askQueues(ctx context.Context) (bool, error) {
 	return isComplete, nil
 }
 
-// queuesQuery writes a query with an alias for each of count queues, which
-// genqlient's fixed operations cannot have.
 func queuesQuery(count int) string {
-	var variables, fields strings.Builder
-	for i := range count {
-		fmt.Fprintf(&variables, " $%s: ID!", queueVariable(i))
-		fmt.Fprintf(&fields, "  %s: node(id: $%[1]s) { ... on ClusterQueue { key dispatchPaused } }\n", queueVariable(i))
-	}
-	return "query queueStates(" + strings.TrimSpace(variables.String()) + ") {\n" + fields.String() + "}\n"
+	return aliasedQuery("queueStates", count, queueVariable, "node(id: $%s) { ... on ClusterQueue { key dispatchPaused } }")
 }
 
 func queueVariable(index int) string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/Khan/genqlient/graphql"
 
@@ -50,15 +49,8 @@ func (c *Client) stateBatch(ctx context.Context, uuids []string, states map[stri
 	return err
 }
 
-// statesQuery writes a query with an alias for each of count jobs, which
-// genqlient's fixed operations cannot have.
 func statesQuery(count int) string {
-	var variables, fields strings.Builder
-	for i := range count {
-		fmt.Fprintf(&variables, " $%s: ID!", stateVariable(i))
-		fmt.Fprintf(&fields, "  %s: job(uuid: $%[1]s) { ... on JobTypeCommand { uuid state } }\n", stateVariable(i))
-	}
-	return "query jobStates(" + strings.TrimSpace(variables.String()) + ") {\n" + fields.String() + "}\n"
+	return aliasedQuery("jobStates", count, stateVariable, "job(uuid: $%s) { ... on JobTypeCommand { uuid state } }")
 }
 
 func stateVariable(index int) string {

@@ -37,7 +37,7 @@ type Progress interface {
 // Build makes sure that the programs are built and returns the directory they are
 // in, each under its name. Another state of the sources has another directory; it
 // also holds what was built for that state before. A directory stays as long as
-// one of its programs runs or it is among the last three that were asked for.
+// one of its programs runs or it is among the last few that were asked for.
 //
 // It may be called by several processes at once. It fails, with a sentence that
 // says what to do, without a usable Go, network or disk, and where the sources do

@@ -14,12 +14,13 @@ const (
 	Cluster     Group = "cluster"      // Kubernetes, containerd and its shim, pause, and cluster, which starts them
 	Agent       Group = "agent"        // buildkite-agent
 	CertManager Group = "cert-manager" // its controllers in one program
+	Tools       Group = "tools"        // helm, ko, and kwok, which simulates nodes
 	Product     Group = "product"      // dispatcher, mutator, entrypoint, agent-stack-k8s
-	Harness     Group = "harness"      // demo, simulator, hello, demo
+	Harness     Group = "harness"      // demo, simulator, hello, bench-start
 )
 
 // Groups is all of them.
-func Groups() []Group { return []Group{Cluster, Agent, CertManager, Product, Harness} }
+func Groups() []Group { return []Group{Cluster, Agent, CertManager, Tools, Product, Harness} }
 
 const productModule = "github.com/buildkite/agent-stack-k8s"
 
@@ -46,6 +47,9 @@ var programs = []program{
 	{name: "cluster", pack: "./cmd/cluster", group: Cluster},
 	{name: "buildkite-agent", pack: "github.com/buildkite/agent/v3", group: Agent, sources: []string{"zzglob"}},
 	{name: "cert-manager", pack: "./cmd/cert-manager", group: CertManager, sources: []string{"cmd/cert-manager"}},
+	{name: "helm", pack: "helm.sh/helm/v3/cmd/helm", group: Tools, sources: []string{}},
+	{name: "ko", pack: "github.com/google/ko", group: Tools, sources: []string{}},
+	{name: "kwok", pack: "sigs.k8s.io/kwok/cmd/kwok", group: Tools, sources: []string{}},
 	{name: "dispatcher", pack: productModule + "/cmd/dispatcher", group: Product, stamped: true},
 	{name: "mutator", pack: productModule + "/cmd/mutator", group: Product, stamped: true},
 	{name: "entrypoint", pack: productModule + "/cmd/entrypoint", group: Product, stamped: true},

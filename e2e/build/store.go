@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// keptViews is how many sets of programs stay, by last use.
-const keptViews = 3
+// keptViews is how many sets of programs stay, by last use: a few for each of
+// several checkouts, which share what did not change between them.
+const keptViews = 12
 
 // store is the directory of built programs:
 //

@@ -38,7 +38,7 @@ type Options struct {
 	Out, Log io.Writer
 }
 
-type bench struct {
+type measurement struct {
 	cluster                kubernetes.Interface
 	kubectl                stack.Kubectl
 	client                 *simulator.Client
@@ -49,7 +49,7 @@ type bench struct {
 // Measure runs every shape in turn, again and again, so that whatever else the
 // machine does falls on all of them alike.
 func Measure(ctx context.Context, options Options) (err error) {
-	b := &bench{client: &simulator.Client{URL: "http://" + simulatorAddress}}
+	b := &measurement{client: &simulator.Client{URL: "http://" + simulatorAddress}}
 	stop, err := b.setUp(ctx, options)
 	defer func() { err = errors.Join(err, stop()) }()
 	if err != nil {
@@ -80,7 +80,7 @@ func Measure(ctx context.Context, options Options) (err error) {
 
 // setUp makes a cluster with everything on it. What it returns takes all but the
 // cluster away.
-func (b *bench) setUp(ctx context.Context, options Options) (stop func() error, err error) {
+func (b *measurement) setUp(ctx context.Context, options Options) (stop func() error, err error) {
 	var stops []func() error
 	stop = func() error {
 		var errs []error
@@ -119,7 +119,7 @@ func (b *bench) setUp(ctx context.Context, options Options) (stop func() error, 
 	return stop, err
 }
 
-func (b *bench) connect(kubeconfig string) error {
+func (b *measurement) connect(kubeconfig string) error {
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
 		&clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig},
 		&clientcmd.ConfigOverrides{CurrentContext: cluster.ContextName}).ClientConfig()
@@ -134,7 +134,7 @@ func (b *bench) connect(kubeconfig string) error {
 }
 
 // simulate serves Buildkite from this process.
-func (b *bench) simulate(ctx context.Context) (stop func() error, err error) {
+func (b *measurement) simulate(ctx context.Context) (stop func() error, err error) {
 	sim, err := simulator.New(simulator.Options{
 		PublicURL: b.client.URL, Organization: "example", DefaultQueue: "bench",
 		AgentTokens: []string{agentToken}, GraphQLTokens: []string{"unused"},

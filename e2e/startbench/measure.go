@@ -27,7 +27,7 @@ type Run struct {
 }
 
 // once runs one job in a pod of the shape.
-func (b *bench) once(ctx context.Context, shape Shape, number int) (Run, error) {
+func (b *measurement) once(ctx context.Context, shape Shape, number int) (Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	build, err := b.client.CreateBuild(ctx, simulator.BuildRequest{
@@ -65,7 +65,7 @@ func (b *bench) once(ctx context.Context, shape Shape, number int) (Run, error) 
 	return run, b.remove(ctx, name)
 }
 
-func (b *bench) timesOf(ctx context.Context, job simulator.Job, pod string, begun time.Time, uptime time.Duration) (Run, error) {
+func (b *measurement) timesOf(ctx context.Context, job simulator.Job, pod string, begun time.Time, uptime time.Duration) (Run, error) {
 	log, err := b.client.JobLog(ctx, job.UUID)
 	if err != nil {
 		return Run{}, err
@@ -91,7 +91,7 @@ func (b *bench) timesOf(ctx context.Context, job simulator.Job, pod string, begu
 
 // remove deletes the pod and waits until it is gone, so that its end does not
 // slow the next one.
-func (b *bench) remove(ctx context.Context, name string) error {
+func (b *measurement) remove(ctx context.Context, name string) error {
 	pods := b.cluster.CoreV1().Pods(namespace)
 	for {
 		pod, err := pods.Get(ctx, name, metav1.GetOptions{})

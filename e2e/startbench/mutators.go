@@ -33,7 +33,7 @@ var mutators = []served{
 // install makes the namespace and serves two mutators from this process, each
 // with a webhook of its own, so that both deliveries run side by side. Their
 // place in the API server's request is that of the installed one.
-func (b *bench) install(ctx context.Context) (stop func() error, err error) {
+func (b *measurement) install(ctx context.Context) (stop func() error, err error) {
 	directory, err := os.MkdirTemp("", "bench-start-")
 	if err != nil {
 		return func() error { return nil }, fmt.Errorf("make a directory for the certificate: %w", err)
@@ -75,7 +75,7 @@ func (b *bench) install(ctx context.Context) (stop func() error, err error) {
 	return stop, b.waitForMutators(ctx)
 }
 
-func (b *bench) options(each served, directory string) (webhook.Options, error) {
+func (b *measurement) options(each served, directory string) (webhook.Options, error) {
 	config, errs := mutator.ParseConfig(fmt.Appendf(nil, `
 apiVersion: %s
 kind: %s
@@ -128,7 +128,7 @@ func writeCertificate(directory string) (string, error) {
 }
 
 // waitForMutators asks for a pod of each in a dry run until it is injected.
-func (b *bench) waitForMutators(ctx context.Context) error {
+func (b *measurement) waitForMutators(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for _, shape := range shapes()[1:3] {
