@@ -19,6 +19,9 @@ type Options struct {
 	// Cache is where built programs are kept; empty:
 	// ${XDG_CACHE_HOME:-~/.cache}/agent-stack-k8s.
 	Cache string
+	// Kept is how many sets of programs stay, by last use. Zero: 12, a few for
+	// each of several checkouts, which share what did not change between them.
+	Kept int
 }
 
 // Progress hears of the steps of a build, one after the other; nothing when

@@ -32,7 +32,7 @@ func (r *recorder) Fail(error)                         { r.add("failed") }
 func build(t *testing.T, root, cache string, targets ...Group) (string, []string) {
 	t.Helper()
 	var heard recorder
-	directory, err := Build(t.Context(), Options{Directory: root, Cache: cache, Groups: targets, Progress: &heard})
+	directory, err := Build(t.Context(), Options{Directory: root, Cache: cache, Groups: targets, Progress: &heard, Kept: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

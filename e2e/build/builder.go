@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -43,7 +44,7 @@ func Prepare(ctx context.Context, options Options) (*Builder, error) {
 	if b.tool, err = findTool(ctx, module); err != nil {
 		return nil, err
 	}
-	b.store.directory = options.Cache
+	b.store.directory, b.store.kept = options.Cache, cmp.Or(options.Kept, 12)
 	if options.Cache == "" {
 		if b.store.directory, err = DefaultCache(); err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ func TestChoose(t *testing.T) {
 		"a program":            {targets: []Group{"kubernetes"}, want: []string{"kubernetes"}},
 		"each once, by name":   {targets: []Group{"pause", Cluster, "pause"}, want: []string{"cluster", "containerd", "containerd-shim-runc-v2", "kubernetes", "pause"}},
 		"a group of that name": {targets: []Group{CertManager}, want: []string{"cert-manager"}},
-		"unknown":              {targets: []Group{"helm"}, err: `build "helm": no such program or group; have cluster, agent, cert-manager, product, harness, `},
+		"unknown":              {targets: []Group{"kind"}, err: `build "kind": no such program or group; have cluster, agent, cert-manager, tools, product, harness, `},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

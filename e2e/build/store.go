@@ -12,10 +12,6 @@ import (
 	"time"
 )
 
-// keptViews is how many sets of programs stay, by last use: a few for each of
-// several checkouts, which share what did not change between them.
-const keptViews = 12
-
 // store is the directory of built programs:
 //
 //	programs/NAME-KEY   every program once
@@ -24,7 +20,10 @@ const keptViews = 12
 //	lock                held while building or tidying up
 //
 // A program arrives by rename, so what has a name here is complete.
-type store struct{ directory string }
+type store struct {
+	directory string
+	kept      int // how many views stay
+}
 
 // DefaultCache returns ${XDG_CACHE_HOME:-~/.cache}/agent-stack-k8s.
 func DefaultCache() (string, error) {
@@ -124,7 +123,7 @@ func (s store) prune() error {
 	slices.SortFunc(views, func(a, b fs.DirEntry) int { return modified(b).Compare(modified(a)) })
 	running := running()
 	var problems []error
-	for _, view := range views[min(keptViews, len(views)):] {
+	for _, view := range views[min(s.kept, len(views)):] {
 		path := s.view(view.Name())
 		inUse := slices.ContainsFunc(running, func(executable string) bool { return strings.HasPrefix(executable, path+"/") })
 		if !inUse {
