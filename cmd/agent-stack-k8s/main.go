@@ -19,7 +19,7 @@ const usage = `Tools for Buildkite jobs that run as Kubernetes pods.
 Usage: agent-stack-k8s COMMAND [options]
 
 Commands:
-  lint      Check the kubernetes plugins of a pipeline file.
+  lint      Check pipeline files and the kubernetes plugins in them.
   render    Show the pod that a step or a Kubernetes object becomes.
   version   Print the version.
 

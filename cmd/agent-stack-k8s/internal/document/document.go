@@ -105,6 +105,9 @@ func syntaxProblem(err error) Problem {
 		return Problem{Text: "not YAML: " + text}
 	}
 	problem := Problem{Text: "not YAML: " + match[2]}
+	if strings.Contains(match[2], "tab character") {
+		problem.Text += "; indent with spaces"
+	}
 	if line, err := strconv.Atoi(match[1]); err == nil {
 		problem.Position = Position{Line: line, Column: 1}
 	}

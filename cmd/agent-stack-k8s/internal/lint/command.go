@@ -4,40 +4,42 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/admission"
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/lint/finding"
 )
 
-const usage = `Check the kubernetes plugins of pipeline files, without a cluster.
+const usage = `Check pipeline files and the kubernetes plugins in them, without a cluster.
 
-Usage: agent-stack-k8s lint [-f FILE]... [--config FILE]
+Usage: agent-stack-k8s lint [-f FILE|DIRECTORY|-]... [options]
 
-Every command step of a pipeline.yml is made into the pod that the dispatcher
+The pipeline's own keys are checked: types of steps, keys, agents, retry, depends_on,
+matrix, groups. Every command step is then made into the pod that the dispatcher
 would submit, and this pod into the job runner that the mutator would make of it;
-what they would refuse is an error here. So are fields that a pod does not have,
-values of the wrong type, and mounts of volumes that are not there.
+what they would refuse is an error here. So is what the Kubernetes API would refuse:
+unknown fields, wrong types, mounts without volumes, impossible values. Commands that
+do not do what they look like are warnings.
 
-Findings go to standard output, one per line, in the order of the file:
+Findings are one per line, in the order of the file, with the rule in brackets:
 
-  pipeline.yml:12:9: error: steps[1].plugins.kubernetes.podSpec.containers[0].imge: unknown field; did you mean "image"?
+  pipeline.yml:12:9: error: steps[1].plugins.kubernetes.podSpec.containers[0].imge: unknown field; did you mean "image"? [unknown-field]
 
-Variables ($NAME, ${NAME}) and {{matrix}} are not filled in; what depends on them
-is a warning at most.
+The rules are explained in docs/lint.md. Variables ($NAME, ${NAME}) and {{matrix}} are
+not filled in; what depends on them is a warning at most.
+
+Examples:
+  agent-stack-k8s lint
+  agent-stack-k8s lint -f .buildkite --config mutator-config.yaml -o github
+  ./pipeline.sh | agent-stack-k8s lint -f -
 
 Options:
 %s
 Exit status: 0 if there are no errors, warnings or not; 1 if there are errors; 2
 if a file cannot be read or the command line is wrong.
 `
-
-// conventional is where pipelines are, as the agent looks for them.
-var conventional = []string{
-	".buildkite/pipeline.yml", ".buildkite/pipeline.yaml",
-	"buildkite.yml", "buildkite.yaml", "buildkite/pipeline.yml", "buildkite/pipeline.yaml",
-}
 
 // Exit statuses.
 const (
@@ -46,103 +48,110 @@ const (
 	statusTrouble  = 2
 )
 
+// options is the command line.
+type options struct {
+	files                            []string
+	configFile, templateFile, format string
+}
+
 // Main is the lint subcommand. It returns the exit status.
 func Main(arguments []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
-	var files []string
-	var configFile string
-	flags := pflag.NewFlagSet("lint", pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringArrayVarP(&files, "file", "f", nil, "pipeline `FILE` to check, or - for standard input; may be repeated\n(default: the first that exists of .buildkite/pipeline.yml and the\nother places where the agent looks)")
-	flags.StringVar(&configFile, "config", "", "mutator configuration `FILE` to check against (default: that of the\nmanifests)")
-	err := flags.Parse(arguments)
-	if errors.Is(err, pflag.ErrHelp) {
-		fmt.Fprintf(stdout, usage, flags.FlagUsages())
+	o, help, err := parse(arguments)
+	if help != "" {
+		fmt.Fprint(stdout, help)
 
 		return statusClean
 	}
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q; name files with -f", flags.Arg(0))
-	}
-	if err == nil && len(files) == 0 {
-		files, err = findPipeline()
+	status := statusTrouble
+	if err == nil {
+		status, err = run(o, version, stdin, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "agent-stack-k8s lint: %v\n", err)
 
 		return statusTrouble
 	}
-	config, err := admission.ReadConfig(configFile, version)
+
+	return status
+}
+
+// parse returns the options, or the help that was asked for.
+func parse(arguments []string) (o options, help string, err error) {
+	flags := pflag.NewFlagSet("lint", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringArrayVarP(&o.files, "file", "f", nil, "pipeline `FILE` to check, a directory, of which the pipelines that end in\n.yml, .yaml and .json are checked, or - for standard input; may be repeated\n(default: the first that exists of .buildkite/pipeline.yml and the other\nplaces where the agent looks)")
+	flags.StringVar(&o.configFile, "config", "", "mutator configuration `FILE` to check against, with its policy and\ndefaults (default: that of the manifests)")
+	flags.StringVar(&o.templateFile, "pod-template", "", "`FILE` with the PodTemplates that steps build on; without it what a\ntemplate may have is not missed")
+	flags.StringVarP(&o.format, "output", "o", formatText, "`FORMAT`: text, json, or github for annotations of a GitHub workflow")
+	err = flags.Parse(arguments)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return o, fmt.Sprintf(usage, flags.FlagUsages()), nil
+	case err != nil:
+		return o, "", err
+	case !slices.Contains(formats, o.format):
+		return o, "", fmt.Errorf("--output: %q is none of text, json, github", o.format)
+	}
+	o.files = append(o.files, flags.Args()...)
+
+	return o, "", nil
+}
+
+// run checks the files that the options name.
+func run(o options, version string, stdin io.Reader, stdout, stderr io.Writer) (status int, err error) {
+	var l linter
+	if l.config, err = admission.ReadConfig(o.configFile, version); err != nil {
+		return statusTrouble, err
+	}
+	if o.templateFile != "" {
+		if l.templates, err = admission.ReadTemplates(o.templateFile); err != nil {
+			return statusTrouble, err
+		}
+	}
+	sources, err := read(o.files, stdin, stderr)
 	if err != nil {
-		fmt.Fprintf(stderr, "agent-stack-k8s lint: %v\n", err)
-
-		return statusTrouble
+		return statusTrouble, err
+	}
+	var result results
+	for _, source := range sources {
+		result.add(source.name, l.lint(source.text))
+	}
+	if err := result.print(o.format, stdout, stderr); err != nil {
+		return statusTrouble, err
+	}
+	if result.Errors > 0 {
+		return statusFindings, nil
 	}
 
-	return lintFiles(files, linter{config: config}, stdin, stdout, stderr)
+	return statusClean, nil
 }
 
-func lintFiles(files []string, linter linter, stdin io.Reader, stdout, stderr io.Writer) int {
-	var total tally
-	for _, file := range files {
-		name, data, err := read(file, stdin)
-		if err != nil {
-			fmt.Fprintf(stderr, "agent-stack-k8s lint: %v\n", err)
-
-			return statusTrouble
-		}
-		report := linter.lint(data)
-		for _, finding := range report.findings {
-			fmt.Fprintln(stdout, finding.line(name))
-		}
-		total.add(report)
-	}
-	fmt.Fprintln(stderr, total.String())
-	if total.errors > 0 {
-		return statusFindings
-	}
-
-	return statusClean
+// results are those of all files.
+type results struct {
+	Files    []string        `json:"files"`
+	Steps    int             `json:"commandSteps"`
+	Errors   int             `json:"errors"`
+	Warnings int             `json:"warnings"`
+	Findings []jsonOfFinding `json:"findings"`
+	lines    []string
 }
 
-func read(file string, stdin io.Reader) (name string, data []byte, err error) {
-	if file == "-" {
-		data, err = io.ReadAll(stdin)
-
-		return "<stdin>", data, err
-	}
-	data, err = os.ReadFile(file)
-
-	return file, data, err
-}
-
-func findPipeline() ([]string, error) {
-	for _, file := range conventional {
-		if _, err := os.Stat(file); err == nil {
-			return []string{file}, nil
-		}
-	}
-
-	return nil, errors.New("there is no .buildkite/pipeline.yml here; name a file with -f, or - for standard input")
-}
-
-// tally counts what was done and found.
-type tally struct {
-	steps, errors, warnings int
-}
-
-func (t *tally) add(r report) {
-	t.steps += r.steps
-	for _, finding := range r.findings {
-		if finding.warning {
-			t.warnings++
+func (r *results) add(file string, of report) {
+	r.Files = append(r.Files, file)
+	r.Steps += of.steps
+	for _, one := range of.findings {
+		if one.Severity == finding.Error {
+			r.Errors++
 		} else {
-			t.errors++
+			r.Warnings++
 		}
+		r.Findings = append(r.Findings, toJSON(file, one))
+		r.lines = append(r.lines, one.Line(file))
 	}
 }
 
-func (t *tally) String() string {
-	return fmt.Sprintf("%s checked: %s, %s", count(t.steps, "command step"), count(t.errors, "error"), count(t.warnings, "warning"))
+func (r *results) summary() string {
+	return fmt.Sprintf("%s checked: %s, %s", count(r.Steps, "command step"), count(r.Errors, "error"), count(r.Warnings, "warning"))
 }
 
 func count(n int, noun string) string {

@@ -1,53 +1,33 @@
-// Package lint checks the kubernetes plugins of a pipeline.
+// Package lint checks pipelines: their own keys, and the pods that their steps
+// become. What the dispatcher and the mutator refuse it takes from their own
+// code, what the API server refuses from podrules.
 package lint
 
 import (
-	"cmp"
+	"bytes"
 	"fmt"
-	"slices"
-	"strings"
 
+	gopipeline "github.com/buildkite/go-pipeline"
+	"github.com/buildkite/go-pipeline/warning"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/admission"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/lint/finding"
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/lint/structure"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/pipeline"
 	"github.com/buildkite/agent-stack-k8s/mutator"
 )
 
-// finding is one line of the report.
-type finding struct {
-	document.Position
-
-	warning bool
-	// path is the field's in the pipeline, or "".
-	path string
-	text string
-}
-
-// line writes the finding as compilers do, which editors understand.
-func (f finding) line(file string) string {
-	severity := "error"
-	if f.warning {
-		severity = "warning"
-	}
-	path := ""
-	if f.path != "" {
-		path = f.path + ": "
-	}
-	place := file
-	if f.Line > 0 {
-		place = fmt.Sprintf("%s:%d:%d", file, f.Line, f.Column)
-	}
-	// A finding is one line, whatever an error had to say.
-	return fmt.Sprintf("%s: %s: %s%s", place, severity, path, strings.Join(strings.Fields(f.text), " "))
-}
-
 // report is what came of one file.
 type report struct {
 	steps    int
-	findings []finding
+	findings []finding.Finding
 }
 
 type linter struct {
 	config mutator.Config
+	// templates are nil where those of the cluster are not known.
+	templates admission.Templates
 }
 
 // lint checks one file.
@@ -55,13 +35,13 @@ func (l linter) lint(data []byte) report {
 	documents, problems := document.Parse(data)
 	var r report
 	for _, problem := range problems {
-		r.findings = append(r.findings, finding{Position: problem.Position, text: problem.Text})
+		r.syntax(problem.Position, finding.Error, problem.Text)
 	}
 	if len(problems) > 0 {
 		return r
 	}
 	if len(documents) == 0 {
-		r.findings = append(r.findings, finding{text: "there are no steps; want a list of steps under the key steps"})
+		r.syntax(document.Position{}, finding.Error, "there are no steps; want a list of steps under the key steps")
 
 		return r
 	}
@@ -72,30 +52,46 @@ func (l linter) lint(data []byte) report {
 		if kind := root.Get("kind").Text(); kind != "" && root.Get("apiVersion") != nil {
 			text = fmt.Sprintf("a Kubernetes %s, not a pipeline; see agent-stack-k8s render", kind)
 		}
-		r.findings = append(r.findings, finding{Position: root.Position, text: text})
+		r.syntax(root.Position, finding.Error, text)
 
 		return r
 	}
 	if len(documents) > 1 {
-		r.findings = append(r.findings, finding{
-			Position: documents[1].Position, warning: true,
-			text: "Buildkite reads the first document of a file only; this one is ignored",
-		})
+		r.syntax(documents[1].Position, finding.Warning, "Buildkite reads the first document of a file only; this one is ignored")
 	}
 	r.steps = len(steps)
+	known := structure.Check(root)
+	r.findings = append(r.findings, known...)
 	for number, step := range steps {
-		r.findings = append(r.findings, l.step(step, number)...)
+		r.findings = append(r.findings, l.step(step, number, known)...)
 	}
-
-	return r.sorted()
-}
-
-// sorted puts findings in the order of the file, each once.
-func (r report) sorted() report {
-	slices.SortStableFunc(r.findings, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.path, b.path), cmp.Compare(a.text, b.text))
-	})
-	r.findings = slices.Compact(r.findings)
+	if !r.hasErrors() {
+		r.upload(data)
+	}
+	r.findings = finding.Sort(r.findings)
 
 	return r
+}
+
+func (r *report) syntax(at document.Position, severity finding.Severity, text string) {
+	r.findings = append(r.findings, finding.Finding{Position: at, Severity: severity, Rule: finding.Syntax, Text: text})
+}
+
+func (r *report) hasErrors() bool {
+	for _, one := range r.findings {
+		if one.Severity == finding.Error {
+			return true
+		}
+	}
+
+	return false
+}
+
+// upload has the agent's own code read the file, as the agent does before it
+// uploads it. What that finds and our checks do not has no place.
+func (r *report) upload(data []byte) {
+	_, err := gopipeline.Parse(bytes.NewReader(data))
+	if err != nil && warning.As(err) == nil {
+		r.syntax(document.Position{}, finding.Error, "the agent would not upload the file: "+err.Error())
+	}
 }

@@ -24,7 +24,7 @@ func FuzzLint(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, finding := range (linter{config: config}).lint([]byte(text)).findings {
-			if line := finding.line("file"); strings.ContainsAny(line, "\n") {
+			if line := finding.Line("file"); strings.ContainsAny(line, "\n") {
 				t.Errorf("more than a line: %q", line)
 			}
 		}

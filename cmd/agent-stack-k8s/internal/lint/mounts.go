@@ -1,89 +1,82 @@
 package lint
 
 import (
+	"encoding/json"
 	"fmt"
-	"strconv"
+	"strings"
 
-	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
-	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/pipeline"
-	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/strict"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/lint/finding"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
-// mountList is a list of volume mounts or devices somewhere in the plugin.
-type mountList struct {
-	node *document.Node
-	path string // relative to the plugin
-}
-
-// mountLists returns all lists of mounts of a plugin's configuration.
-func mountLists(config *document.Node) []mountList {
-	var lists []mountList
-	add := func(node *document.Node, path string) {
-		if node != nil && node.Kind == document.List {
-			lists = append(lists, mountList{node: node, path: path})
-		}
+// mayCome says whether a pod that the mutator refused may yet have got a volume:
+// from a patch, or as one of ours, about which the mutator has a better sentence.
+func (s *stepLint) mayCome(volume string) bool {
+	if volume == contract.WorkspaceVolume || strings.HasPrefix(volume, "buildkite-") {
+		return true
 	}
-	containers := func(list *document.Node, path string) {
-		if list == nil {
-			return
-		}
-		for i, container := range list.Items {
-			for _, kind := range []string{"volumeMounts", "volumeDevices"} {
-				add(container.Get(kind), path+"["+strconv.Itoa(i)+"]."+kind)
+	if patched, _ := s.find(patchPath + ".volumes"); patched != nil {
+		for _, one := range patched.Items {
+			if one.Get("name").Text() == volume {
+				return true
 			}
 		}
 	}
-	podSpec := config.Get(podSpecName)
-	for _, kind := range []string{"containers", "initContainers"} {
-		containers(podSpec.Get(kind), podSpecName+"."+kind)
-	}
-	containers(config.Get("sidecars"), "sidecars")
-	add(config.Get("extraVolumeMounts"), "extraVolumeMounts")
-	for _, params := range []string{"commandParams", "checkout", "sidecarParams"} {
-		add(config.Get(params).Get("extraVolumeMounts"), params+".extraVolumeMounts")
-	}
-
-	return lists
-}
-
-// checkMounts reports mounts of volumes that the pod will not have.
-func (s *stepLint) checkMounts(list mountList) {
-	volumes := []string{contract.WorkspaceVolume}
-	if all := s.config.Get(podSpecName).Get("volumes"); all != nil {
-		for _, volume := range all.Items {
-			volumes = append(volumes, volume.Get("name").Text())
+	var patch corev1.PodSpec
+	if raw := s.linter.config.PodSpecPatch; len(raw) > 0 && json.Unmarshal(raw, &patch) == nil {
+		for _, one := range patch.Volumes {
+			if one.Name == volume {
+				return true
+			}
 		}
 	}
-	known := map[string]bool{}
-	for _, volume := range volumes {
-		known[volume] = true
+
+	return false
+}
+
+// early leaves out what cannot be told of a pod that the mutator refused, or of
+// one that is built on a template which is not known.
+func (s *stepLint) early(errs field.ErrorList) field.ErrorList {
+	var kept field.ErrorList
+	for _, err := range errs {
+		name, _ := err.BadValue.(string)
+		switch {
+		case err.Type == field.ErrorTypeRequired:
+		case err.Type == field.ErrorTypeNotFound && (s.unseenTemplate || s.mayCome(name)):
+		default:
+			kept = append(kept, err)
+		}
 	}
-	for i, mount := range list.node.Items {
-		name := mount.Get("name")
-		text := name.Text()
-		if name == nil || text == "" || known[text] || reserved(text) || pipeline.Interpolated(text) {
+
+	return kept
+}
+
+// extraMounts are the plugin's lists of mounts for containers of a kind.
+var extraMounts = []string{"extraVolumeMounts", "commandParams.extraVolumeMounts", "checkout.extraVolumeMounts", "sidecarParams.extraVolumeMounts"}
+
+// checkExtraMounts looks at mounts that are not in a pod which the mutator
+// refused.
+func (s *stepLint) checkExtraMounts(pod *corev1.Pod) {
+	known := map[string]bool{}
+	for _, volume := range pod.Spec.Volumes {
+		known[volume.Name] = true
+	}
+	for _, list := range extraMounts {
+		mounts, _ := s.find(pluginPath + "." + list)
+		if mounts == nil {
 			continue
 		}
-		advice := "add it to podSpec.volumes"
-		if near := strict.Nearest(text, volumes); near != "" {
-			advice = fmt.Sprintf("did you mean %q?", near)
+		for i, mount := range mounts.Items {
+			name := mount.Get("name").Text()
+			path := fmt.Sprintf("%s.%s[%d].name", pluginPath, list, i)
+			node, at := s.find(path)
+			if name == "" || known[name] || s.mayCome(name) || hasVariable(node) || s.seen[s.path(path)] {
+				continue
+			}
+			s.add(finding.Finding{Position: at, Rule: finding.Mount, Path: s.path(path), Text: s.missing(path, name)})
 		}
-		s.add(finding{
-			Position: name.Position,
-			path:     s.path(fmt.Sprintf("%s.%s[%d].name", pluginPath, list.path, i)),
-			text:     fmt.Sprintf("the pod has no volume %q; %s", text, advice),
-		})
-	}
-}
-
-// reserved says whether a volume is one of ours, which the mutator refuses
-// to mount with a better sentence.
-func reserved(name string) bool {
-	switch name {
-	case contract.BinVolume, contract.RunVolume, contract.AgentTokenVolume:
-		return true
-	default:
-		return false
 	}
 }

@@ -2,46 +2,59 @@ package lint
 
 import (
 	"encoding/json"
-	"regexp"
+	"fmt"
+	"path"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/admission"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/lint/finding"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/pipeline"
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/strict"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
-	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
 // Where authors write the plugin's fields, as the dispatcher's errors say it.
 const (
 	pluginPath  = "plugins.kubernetes"
 	podSpecName = "podSpec"
-	// podTemplateName names a PodTemplate on the cluster, which cannot be seen
-	// from here.
+	// podTemplateName names a PodTemplate of the cluster.
 	podTemplateName = "podTemplate"
 )
 
 // stepLint is the check of one step.
 type stepLint struct {
+	linter   linter
 	step     pipeline.Step
 	config   *document.Node // of the kubernetes plugin; nil without
 	position document.Position
-	findings []finding
+	// others says that there are other plugins, which may run what the step does
+	// not say.
+	others   bool
+	findings []finding.Finding
 	// seen are paths that have an error already; others find the same again.
 	seen map[string]bool
+	// stood are the paths of values that stand in for variables.
+	stood map[string]bool
 	// undecodable says that the pod cannot be made at all.
 	undecodable bool
+	// wrongAgents says that there are errors about the step's tags already.
+	wrongAgents bool
+	// unseenTemplate says that the pod is built on something that is not known
+	// here, which may have what seems to be missing.
+	unseenTemplate bool
 }
 
-func (l linter) step(step pipeline.Step, number int) []finding {
-	s := &stepLint{step: step, position: step.Node.Position, seen: map[string]bool{}}
+// step checks a step. What is wrong with its own keys is known already.
+func (l linter) step(step pipeline.Step, number int, known []finding.Finding) []finding.Finding {
+	s := &stepLint{linter: l, step: step, position: step.Node.Position, seen: map[string]bool{}, stood: map[string]bool{}}
+	for _, one := range known {
+		s.wrongAgents = s.wrongAgents || strings.HasPrefix(one.Path, s.path(agentsPath)) || strings.HasPrefix(one.Path, agentsPath)
+	}
 	plugins, problems := step.Plugins()
 	for _, problem := range problems {
-		s.add(finding{Position: problem.Position, path: step.Path + ".plugins", text: problem.Text})
+		s.add(finding.Finding{Position: problem.Position, Rule: finding.StepValue, Path: step.Path + ".plugins", Text: problem.Text})
 	}
 	if len(problems) > 0 {
 		return s.findings
@@ -49,21 +62,47 @@ func (l linter) step(step pipeline.Step, number int) []finding {
 	for _, plugin := range plugins {
 		if plugin.IsKubernetes() {
 			s.config, s.position = plugin.Config, plugin.Position
+
+			continue
 		}
+		s.others = true
+		s.otherPlugin(plugin)
 	}
 	s.checkPlugin()
 	if !s.undecodable {
-		s.run(l, number)
+		s.run(number)
 	}
 
 	return s.findings
 }
 
-func (s *stepLint) add(f finding) {
-	s.findings = append(s.findings, f)
-	if !f.warning {
-		s.seen[f.path] = true
+// otherPlugin warns of a plugin that was meant to be the kubernetes plugin.
+func (s *stepLint) otherPlugin(plugin pipeline.Plugin) {
+	name, _, _ := strings.Cut(path.Base(strings.TrimSuffix(plugin.Source, ".git")), "#")
+	name = strings.TrimSuffix(name, "-buildkite-plugin")
+	near := strict.Nearest(name, []string{"kubernetes"}) != "" && name != "kubernetes"
+	if plugin.Config.Get(podSpecName) == nil && !near {
+		return
 	}
+	s.add(finding.Finding{
+		Position: plugin.Position, Severity: finding.Warning, Rule: finding.StepValue, Path: s.path("plugins"),
+		Text: fmt.Sprintf("%q is not the kubernetes plugin, and the agent will try to download it; did you mean \"kubernetes\"?", plugin.Source),
+	})
+}
+
+// add adds a finding, an error if it says nothing else.
+func (s *stepLint) add(f finding.Finding) {
+	if f.Severity == "" {
+		f.Severity = finding.Error
+	}
+	s.findings = append(s.findings, f)
+	if f.Severity == finding.Error {
+		s.seen[f.Path] = true
+	}
+}
+
+func (s *stepLint) warn(rule finding.Rule, at document.Position, relative, text string) {
+	s.add(finding.Finding{Position: at, Severity: finding.Warning, Rule: rule, Path: s.path(relative), Text: text})
 }
 
 // path is the path in the pipeline of one that is relative to the step.
@@ -83,114 +122,82 @@ func (s *stepLint) checkPlugin() {
 		if near == "" || near == entry.Key {
 			continue
 		}
-		s.add(finding{Position: entry.Position, path: s.path(pluginPath + "." + entry.Key), text: "unknown field; did you mean \"" + near + "\"?"})
+		s.add(finding.Finding{
+			Position: entry.Position, Rule: finding.UnknownField, Path: s.path(pluginPath + "." + entry.Key),
+			Text: "unknown field; did you mean \"" + near + "\"?",
+		})
 	}
-	podSpec := s.config.Get(podSpecName)
-	if !podSpec.IsNull() {
+	if podSpec := s.config.Get(podSpecName); !podSpec.IsNull() {
 		s.problems(strict.Check[corev1.PodSpec](podSpec), podSpecName)
-	}
-	if !s.config.Get(podTemplateName).IsNull() {
-		// It may have the volumes.
-		return
-	}
-	for _, list := range mountLists(s.config) {
-		s.checkMounts(list)
 	}
 }
 
 // problems adds what is wrong below a field of the plugin.
 func (s *stepLint) problems(problems []strict.Problem, below string) {
 	for _, problem := range problems {
-		path := pluginPath + "." + below
+		where := pluginPath + "." + below
 		if problem.Path != "" {
-			path += strings.TrimSuffix("."+problem.Path, ".")
+			where += strings.TrimSuffix("."+problem.Path, ".")
 		}
-		node, _ := s.config.Find(strings.TrimPrefix(path, pluginPath+"."))
-		if problem.Type && node != nil && pipeline.Interpolated(node.Text()) {
-			// It is a string now, and one after the interpolation too.
-			problem.Text += ", also once its variables are filled in"
+		node, _ := s.config.Find(strings.TrimPrefix(where, pluginPath+"."))
+		interpolated := node != nil && pipeline.Interpolated(node.Text())
+		if interpolated && problem.Quantity {
+			// It may be right once the variable is filled in. Something has to stand
+			// there until then.
+			node.Scalar = json.Number("1")
+			s.stood[where] = true
+
+			continue
 		}
-		s.add(finding{Position: problem.Position, path: s.path(path), text: problem.Text})
-		s.undecodable = s.undecodable || problem.Type
+		rule := finding.UnknownField
+		if problem.Type {
+			rule = finding.WrongType
+			s.undecodable = true
+			if interpolated {
+				problem.Text += ", also once its variables are filled in"
+			}
+		}
+		s.add(finding.Finding{Position: problem.Position, Rule: rule, Path: s.path(where), Text: problem.Text})
 	}
 }
 
 // run makes the pod as the dispatcher and the mutator do.
-func (s *stepLint) run(l linter, number int) {
+func (s *stepLint) run(number int) {
 	job, err := s.step.Job(number)
 	if err != nil {
-		s.add(finding{Position: s.position, path: s.step.Path, text: err.Error()})
+		s.add(finding.Finding{Position: s.position, Rule: finding.Refused, Path: s.step.Path, Text: err.Error()})
 
 		return
 	}
-	raw, errs := admission.Dispatch(job, json.RawMessage("{}"))
-	if len(errs) > 0 {
-		s.fieldErrors(errs)
-
+	template, isKnown := s.template(job)
+	if !isKnown {
 		return
 	}
-	s.review(l, raw)
+	s.admit(job, template)
 }
 
-func (s *stepLint) review(l linter, raw json.RawMessage) {
-	outcome, errs, err := admission.Review(l.config, raw)
-	switch {
-	case err != nil:
-		s.add(finding{Position: s.position, path: s.path(pluginPath), text: err.Error()})
-	case len(errs) > 0:
-		s.fieldErrors(errs)
-	default:
-		for _, warning := range outcome.Warnings {
-			s.warning(warning)
-		}
+// template returns the pod spec of the PodTemplate that the step builds on.
+func (s *stepLint) template(job jobpod.Job) (json.RawMessage, bool) {
+	name, errs := jobpod.TemplateName(job)
+	if name == "" || len(errs) > 0 {
+		// Without one, and with a name that is none: that is the dispatcher's to say.
+		return json.RawMessage("{}"), true
 	}
-}
+	if s.linter.templates == nil {
+		s.unseenTemplate = true
 
-// fieldErrors adds errors of the dispatcher and the mutator, at the place where
-// the author wrote the field.
-func (s *stepLint) fieldErrors(errs field.ErrorList) {
-	for _, err := range errs {
-		if err.Field == jobContainersField && len(errs) > 1 {
-			// Made from the containers' names, about which there are errors too.
-			continue
-		}
-		path := jobpod.AuthorPath(err.Field)
-		node, position := s.find(path)
-		f := finding{Position: position, path: s.path(path), text: sentence(err)}
-		if node != nil && pipeline.Interpolated(node.Text()) {
-			f.warning = true
-			f.text += "; not so if the variable in it makes it right"
-		}
-		if !s.seen[f.path] {
-			s.add(f)
-		}
+		return json.RawMessage("{}"), true
 	}
-}
+	template, err := s.linter.templates.For(job)
+	if err != nil {
+		where := pluginPath + "." + podTemplateName
+		_, at := s.find(where)
+		s.add(finding.Finding{Position: at, Rule: finding.Refused, Path: s.path(where), Text: "the file of --pod-template has no PodTemplate \"" + name + "\"; correct the name, or add it to the file"})
 
-var jobContainersField = field.NewPath("metadata", "annotations").Key(contract.JobContainersAnnotation).String()
-
-// sentence is an error without its path. That an unknown field is forbidden goes
-// without saying.
-func sentence(err *field.Error) string {
-	body := err.ErrorBody()
-	if unknown, found := strings.CutPrefix(body, field.ErrorTypeForbidden.String()+": "); found && strings.HasPrefix(unknown, "unknown field") {
-		return unknown
+		return nil, false
 	}
 
-	return body
-}
-
-// pathOfWarning takes the path off the front of a warning.
-var pathOfWarning = regexp.MustCompile(`^((?:spec|metadata)[^\s:]*): `)
-
-func (s *stepLint) warning(text string) {
-	f := finding{Position: s.position, warning: true, path: s.path(pluginPath), text: text}
-	if match := pathOfWarning.FindStringSubmatch(text); match != nil {
-		path := jobpod.AuthorPath(match[1])
-		_, position := s.find(path)
-		f.Position, f.path, f.text = position, s.path(path), strings.TrimPrefix(text, match[0])
-	}
-	s.add(f)
+	return template, true
 }
 
 // find returns the value at a path that is relative to the step, and where it
@@ -202,7 +209,8 @@ func (s *stepLint) find(path string) (*document.Node, document.Position) {
 			return nil, s.position
 		}
 		node, position := s.config.Find(inner)
-		if position == s.config.Position {
+		if node == s.config || node == nil && position == s.config.Position {
+			// An object is where its first key is, which is not what is meant.
 			position = s.position
 		}
 

@@ -44,30 +44,33 @@ func Steps(root *document.Node) ([]Step, error) {
 func collect(root, list *document.Node, path string, found *[]Step) {
 	for i, node := range list.Items {
 		here := fmt.Sprintf("%s[%d]", path, i)
-		if inner := node.Get("steps"); inner != nil && inner.Kind == document.List {
-			collect(root, inner, here+".steps", found)
+		inner, key := Nested(node)
+		if key != "" {
+			here += "." + key
+		}
+		if steps := inner.Get("steps"); steps != nil && steps.Kind == document.List {
+			collect(root, steps, here+".steps", found)
 
 			continue
 		}
-		if isCommand(node) {
-			*found = append(*found, Step{Path: here, Node: node, root: root})
+		if isCommand(inner, key) {
+			*found = append(*found, Step{Path: here, Node: inner, root: root})
 		}
 	}
 }
 
-// isCommand says whether a step becomes a job for an agent.
-func isCommand(node *document.Node) bool {
+// isCommand says whether a step becomes a job for an agent. A step of no known
+// type is taken for one: its plugins are worth a look.
+func isCommand(node *document.Node, nestedIn string) bool {
 	if node.Kind != document.Object {
 		return false
 	}
-	for _, other := range []string{"wait", "waiter", "block", "manual", "input", "trigger", "group"} {
-		if node.Entry(other) != nil {
-			return false
-		}
+	kind, _ := TypeOf(node)
+	if nestedIn != "" {
+		kind = typesByName[nestedIn]
 	}
-	kind := node.Get("type").Text()
 
-	return kind == "" || kind == "command" || kind == "script" || kind == "commands"
+	return kind == CommandStep || kind == UnknownStep
 }
 
 // Is says whether a person means this step by a name: its key, id, label or path.

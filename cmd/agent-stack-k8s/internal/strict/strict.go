@@ -27,6 +27,8 @@ type Problem struct {
 	// Type says that a value cannot be decoded at all, rather than that a field
 	// is not known.
 	Type bool
+	// Quantity says that text is possible here, though not this one.
+	Quantity bool
 }
 
 // Check reports what is wrong with a node that is to be decoded into T.
@@ -36,6 +38,9 @@ func Check[T any](node *document.Node) []Problem {
 
 	return checker.problems
 }
+
+// fewFields are so few that a message names them all.
+const fewFields = 15
 
 type checker struct {
 	problems []Problem
@@ -96,6 +101,8 @@ func (c *checker) structure(node *document.Node, target reflect.Type, path strin
 		text := "unknown field; remove it"
 		if near := Nearest(entry.Key, names); near != "" {
 			text = fmt.Sprintf("unknown field; did you mean %q?", near)
+		} else if len(names) <= fewFields {
+			text = "unknown field; the fields here are " + strings.Join(names, ", ")
 		}
 		c.problems = append(c.problems, Problem{Problem: document.Problem{Position: entry.Position, Text: text}, Path: here})
 	}
@@ -140,6 +147,7 @@ func (c *checker) leaf(node *document.Node, target reflect.Type, path string) {
 	default:
 		if target == reflect.TypeFor[resource.Quantity]() {
 			c.reportf(node, path, "want a quantity such as 500m or 2Gi")
+			c.problems[len(c.problems)-1].Quantity = node.Kind == document.Scalar
 
 			return
 		}
