@@ -198,7 +198,7 @@ func (d *Dispatcher) settleEnded(ctx context.Context, attempt *attempt, pod *Pod
 	if trouble := pod.Trouble; trouble != nil && trouble.Permanent && !trouble.Platform {
 		// Another pod would end the same way.
 		details, _ := d.detailsOf(ctx, pod)
-		failure := trouble.failure(details)
+		failure := failureFrom(trouble, details)
 		return &failure
 	}
 	ended := d.holds.ended(job.UUID, pod.Attempt)

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 )
 
 const (
@@ -41,7 +43,7 @@ func (e PodEvents) Text() string {
 	var text strings.Builder
 	text.WriteString("The cluster's last events about the pod:")
 	for _, event := range e[max(0, len(e)-maxEvents):] {
-		fmt.Fprintf(&text, "\n%s %s: %s", event.Type, event.Reason, limitMessage(event.Message))
+		fmt.Fprintf(&text, "\n%s %s: %s", event.Type, event.Reason, diagnosis.Limit(event.Message))
 	}
 	return text.String()
 }

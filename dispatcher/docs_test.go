@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated pages and tables in docs")
@@ -108,15 +110,15 @@ func TestDocsFailures(t *testing.T) {
 		row := refusals()[cause]
 		fmt.Fprintf(&before, "| `%s` | %d | %s | %s |\n", cause, ExitRejected, row.after, row.text)
 	}
-	for _, cause := range slices.Sorted(maps.Keys(exitStatuses)) {
+	for _, cause := range slices.Sorted(maps.Keys(diagnosis.ExitStatuses)) {
 		trouble := &Trouble{Cause: cause, Container: "NAME", Image: "IMAGE"}
-		fmt.Fprintf(&before, "| `%s` | %d | %s | %s |\n", cause, exitStatuses[cause], patienceWords(cause), trouble.advice())
+		fmt.Fprintf(&before, "| `%s` | %d | %s | %s |\n", cause, diagnosis.ExitStatuses[cause], patienceWords(cause), trouble.Advice())
 	}
 	fmt.Fprintf(&before, "| `%s` | %d | %d pods | %s |\n", CauseEndedWithoutARun, ExitNeverRan, maxEnded, neverRan(maxEnded, &PodRecord{AgentExit: 1}, "").Advice)
 	after.WriteString("| cause | the annotation says |\n|---|---|\n")
-	for _, cause := range slices.Sorted(maps.Keys(lossAdvice)) {
+	for _, cause := range slices.Sorted(maps.Keys(diagnosis.LossAdvices)) {
 		trouble := &Trouble{Cause: cause, Container: "NAME"}
-		fmt.Fprintf(&after, "| `%s` | %s |\n", cause, trouble.lossAdvice())
+		fmt.Fprintf(&after, "| `%s` | %s |\n", cause, trouble.LossAdvice())
 	}
 	checkGenerated(t, "../docs/failures.md", statuses.String(), retry.String(), before.String(), after.String())
 }
@@ -134,15 +136,15 @@ func refusals() map[string]refusalRow {
 		CausePolicy:        {"at once", "Change the pod so that the cluster's policy allows it."},
 		CauseForbidden:     {"10m, `unknown-refusal-timeout`", "Change the pod so that the cluster allows it."},
 	}
-	for _, kind := range forbiddens {
-		if kind.verdict.Advice == "" {
+	for _, kind := range diagnosis.Forbiddens {
+		if kind.Verdict.Advice == "" {
 			continue
 		}
 		after := "at once"
-		if kind.verdict.Class == Hold {
+		if kind.Verdict.Class == Hold {
 			after = "1m, `missing-object-timeout`"
 		}
-		rows[kind.verdict.Cause] = refusalRow{after, kind.verdict.Advice}
+		rows[kind.Verdict.Cause] = refusalRow{after, kind.Verdict.Advice}
 	}
 	return rows
 }
@@ -154,8 +156,8 @@ func patienceWords(cause string) string {
 		return "10m, `agent-start-timeout`"
 	case cause == CausePending:
 		return "15m, `pod-pending-timeout`; while pulling 1h, `pod-pulling-timeout`"
-	case exitStatuses[cause] == ExitNode || cause == CauseDeadline || cause == CauseInitFailed:
-		return map[bool]string{true: fmt.Sprintf("%d pods", maxEnded), false: "at once"}[exitStatuses[cause] == ExitNode]
+	case diagnosis.ExitStatuses[cause] == ExitNode || cause == CauseDeadline || cause == CauseInitFailed:
+		return map[bool]string{true: fmt.Sprintf("%d pods", maxEnded), false: "at once"}[diagnosis.ExitStatuses[cause] == ExitNode]
 	case cause == CauseUnschedulable, cause == CauseImageLimit, cause == CauseImagePull:
 		return "15m, `pod-pending-timeout`"
 	default:
@@ -166,21 +168,25 @@ func patienceWords(cause string) string {
 func TestDocsOperate(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| cause in the log and `/readyz` | what to do |\n|---|---|\n")
-	for _, cause := range slices.Sorted(maps.Keys(operators)) {
-		fmt.Fprintf(&table, "| `%s` | %s |\n", cause, operators[cause])
+	for _, cause := range slices.Sorted(maps.Keys(diagnosis.Operators)) {
+		fmt.Fprintf(&table, "| `%s` | %s |\n", cause, diagnosis.Operators[cause])
 	}
 	checkGenerated(t, "../docs/operate.md", table.String())
 }
 
-// constants returns the string constants of this package whose name has the
-// prefix, by name.
+// constants returns the constants of this package and of diagnosis whose name has
+// the prefix, by name.
 func constants(prefix string) map[string]string {
 	found := map[string]string{}
 	packages, err := parser.ParseDir(token.NewFileSet(), ".", nil, 0) //nolint:staticcheck // no build tags here
 	if err != nil {
 		panic(err)
 	}
-	ast.Inspect(packages["dispatcher"], func(node ast.Node) bool {
+	pure, err := parser.ParseDir(token.NewFileSet(), "diagnosis", nil, 0) //nolint:staticcheck // no build tags here
+	if err != nil {
+		panic(err)
+	}
+	inspect := func(node ast.Node) bool {
 		spec, isSpec := node.(*ast.ValueSpec)
 		if !isSpec || len(spec.Values) != len(spec.Names) {
 			return true
@@ -195,13 +201,14 @@ func constants(prefix string) map[string]string {
 			}
 		}
 		return true
-	})
+	}
+	ast.Inspect(packages["dispatcher"], inspect)
+	ast.Inspect(pure["diagnosis"], inspect)
 	return found
 }
 
 func allCauses() []string {
 	causes := slices.Collect(maps.Values(constants("Cause")))
-	causes = append(causes, causeCapacity)
 	slices.Sort(causes)
 	return slices.Compact(causes)
 }
@@ -223,17 +230,17 @@ func TestDocsAreComplete(t *testing.T) {
 	}
 	fails, _ := os.ReadFile("../docs/failures.md")
 	for name, cause := range constants("Cause") {
-		_, isHeld := waitWords[cause]
+		_, isHeld := diagnosis.WaitWords[cause]
 		isListed := strings.Contains(string(fails), "`"+cause+"`")
 		if !isHeld && !isListed && cause != CauseConflict && cause != CauseForeignPod {
 			t.Errorf("%s has neither words for a build that waits nor a row in docs/failures.md", name)
 		}
-		if _, isFailure := exitStatuses[cause]; isFailure && !isListed {
+		if _, isFailure := diagnosis.ExitStatuses[cause]; isFailure && !isListed {
 			t.Errorf("%s fails jobs and is not in docs/failures.md", name)
 		}
 	}
-	for cause := range exitStatuses {
-		if advice[cause] == "" {
+	for cause := range diagnosis.ExitStatuses {
+		if diagnosis.Advices[cause] == "" {
 			t.Errorf("%s has no advice", cause)
 		}
 	}

@@ -8,58 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Exit statuses of jobs that the dispatcher fails. All lie in 193 to 223, which
-// neither shells nor signals use, so that a step's retry rules can tell them
-// from the job's own. Their signal reason is StackErrorReason.
-const (
-	// ExitRejected: the job's pod cannot be made, or the cluster will not have
-	// it. Somebody has to change something first; retrying does not help.
-	ExitRejected = 193
-	// ExitNeverRan: pods of the job ended several times without running it, or
-	// their agent never took it.
-	ExitNeverRan = 194
-	// ExitImage: an image could not be pulled.
-	ExitImage = 195
-	// ExitContainer: a container could not be set up or started.
-	ExitContainer = 196
-	// ExitBefore: an init container or a sidecar failed, before the job.
-	ExitBefore = 197
-	// ExitPending: the pod's containers did not start in time.
-	ExitPending = 198
-	// ExitNode: the node ended the pod before the job began. Retrying helps.
-	ExitNode = 199
-	// ExitDeadline: the pod got too old before the job began.
-	ExitDeadline = 200
-)
-
-// exitStatuses are those of troubles with a pod, by cause.
-var exitStatuses = map[string]int{
-	CauseImageName:       ExitImage,
-	CauseImageMissing:    ExitImage,
-	CauseImageForbidden:  ExitImage,
-	CauseImageLimit:      ExitImage,
-	CauseImagePull:       ExitImage,
-	CauseContainerConfig: ExitContainer,
-	CauseContainerCreate: ExitContainer,
-	CauseInitFailed:      ExitBefore,
-	CauseServiceFailed:   ExitBefore,
-	CauseUnschedulable:   ExitPending,
-	CausePending:         ExitPending,
-	CauseEvicted:         ExitNode,
-	CausePreempted:       ExitNode,
-	CauseNodeLost:        ExitNode,
-	CauseNodeShutdown:    ExitNode,
-	CauseNodeRefused:     ExitNode,
-	CauseDeadline:        ExitDeadline,
-	CauseAgentSilent:     ExitNeverRan,
-}
-
 // exitCompatible is the only status of jobs that the existing product fails.
 const exitCompatible = -1
-
-// StackErrorReason is the signal reason of every job that the dispatcher
-// fails.
-const StackErrorReason = "stack_error"
 
 // maxOriginalBytes bounds what is quoted of a server's answer.
 const maxOriginalBytes = 8 << 10
@@ -114,7 +64,7 @@ func rejectedByCluster(verdict Verdict, err error) Failure {
 // The log is the end of the last agent's, if there is one.
 func neverRan(attempts int, last *PodRecord, log string) Failure {
 	if last.Trouble != nil {
-		failure := last.Trouble.failure("")
+		failure := failureFrom(last.Trouble, "")
 		failure.Advice += fmt.Sprintf(" (It was the last of %d pods of this job.)", attempts)
 		return failure
 	}
@@ -127,14 +77,14 @@ func neverRan(attempts int, last *PodRecord, log string) Failure {
 	}
 }
 
-// failure is that of a job whose pod cannot run it. The details are
+// failureFrom is that of a job whose pod cannot run it. The details are
 // what else the cluster has to say: events, the end of a log.
-func (t *Trouble) failure(details string) Failure {
+func failureFrom(t *Trouble, details string) Failure {
 	original := t.Message
 	if details != "" {
 		original = strings.TrimSpace(original + "\n\n" + details)
 	}
-	return Failure{ExitStatus: exitStatuses[t.Cause], Cause: t.Cause, Advice: t.advice(), Original: original}
+	return Failure{ExitStatus: t.ExitStatus(), Cause: t.Cause, Advice: t.Advice(), Original: original}
 }
 
 // innermost returns the server's own error, without what our code put before.

@@ -27,7 +27,7 @@ func (n *notes) findLosses(ctx context.Context) {
 			known.isTold = n.isRun(ctx, pod)
 			if known.isTold {
 				d.metrics.losses.WithLabelValues(d.queueOf(pod).name, pod.Loss.Cause).Inc()
-				d.event(pod, eventLost, pod.Loss.lossAdvice())
+				d.event(pod, eventLost, pod.Loss.LossAdvice())
 				d.log.Warn("a job's pod was ended while it ran", d.jobAttributes(pod.Job(),
 					slog.String("pod", pod.Name), slog.String("cause", pod.Loss.Cause), slog.String("message", pod.Loss.Message))...)
 			}
@@ -82,7 +82,7 @@ func lostText(losses []*loss) string {
 			fmt.Fprintf(&text, "- and %d more\n", len(losses)-i)
 			break
 		}
-		fmt.Fprintf(&text, "- %s: %s%s\n", jobLink(loss.ref), escape(loss.trouble.lossAdvice()), quoted(loss.trouble.Message))
+		fmt.Fprintf(&text, "- %s: %s%s\n", jobLink(loss.ref), escape(loss.trouble.LossAdvice()), quoted(loss.trouble.Message))
 	}
 	return text.String()
 }

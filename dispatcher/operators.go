@@ -7,34 +7,6 @@ const (
 	areaPreflight = "preflight"
 )
 
-// operators tells the cluster's operators what to do about faults that are no
-// job's.
-var operators = map[string]string{
-	CauseUnreachable:      "cannot reach the API server: check its address and the network between",
-	CauseServer:           "the API server answers with errors of its own: see its log",
-	CauseBusy:             "the API server asks for fewer requests: see its priority and fairness settings",
-	CauseQuota:            "the namespace's quota is used up: jobs wait for pods to end, or for a larger quota",
-	CauseQuotaTooSmall:    "the namespace's quota is smaller than one pod of a job",
-	CauseMutator:          "a webhook in the way of pods does not answer: see the mutator's pods, Service and certificate, or those of the webhook that is named",
-	CauseMutatorMissing:   "no mutator changes the pods: install it, and label the namespace",
-	CauseBackstop:         "the policy that comes with the mutator refuses its pods: the versions of mutator and manifests differ, or another webhook changes pods after the mutator",
-	CauseNamespace:        "the namespace does not exist: create it, or correct the option",
-	CauseNamespaceEnding:  "the namespace is being deleted: wait and create it again, or correct the option",
-	CausePermission:       "the dispatcher may not create pods: apply its role to the namespace, and check its credentials",
-	CauseServiceAccount:   "the namespace has no service account \"default\" yet, which the cluster makes by itself: see its controller manager",
-	CausePodSecurity:      "the namespace's Pod Security standard refuses pods of jobs: set the mutator's podSecurity: restricted, or another standard for the namespace",
-	CausePolicy:           "a policy of the cluster refuses pods of jobs",
-	CauseLimitRange:       "the namespace's limit range refuses pods of jobs: change it, or the resources in the mutator's configuration",
-	CauseQuotaMustSpecify: "the namespace's quota wants resources in every container: set them in the mutator's configuration, or have a LimitRange give defaults",
-}
-
-func operatorAdvice(cause string) string {
-	if advice, known := operators[cause]; known {
-		return advice
-	}
-	return "the cluster takes no pods"
-}
-
 // clusters are the causes that another cluster need not have: with queues that
 // are shared, such a job is left to them.
 var clusters = map[string]bool{

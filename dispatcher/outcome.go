@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
@@ -92,7 +93,7 @@ func (d *Dispatcher) hold(attempt *attempt, cause string, err error, isPlatform 
 // platformFails stops dispatch for a fault that is no job's.
 func (d *Dispatcher) platformFails(attempt *attempt, cause string, err error) {
 	attempt.queue.breaker.trip(attempt.begun)
-	d.problems.report(attempt.queue.area(areaCluster), &Problem{Kind: cause, Advice: operatorAdvice(cause), Err: err})
+	d.problems.report(attempt.queue.area(areaCluster), &Problem{Kind: cause, Advice: diagnosis.OperatorAdvice(cause), Err: err})
 }
 
 // platformWorks ends such a stop.

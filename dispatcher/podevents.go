@@ -8,6 +8,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 )
 
 // Reasons of events on pods.
@@ -41,5 +43,5 @@ func (d *Dispatcher) event(pod *PodRecord, reason, message string) {
 	}
 	d.Events.Event(&corev1.ObjectReference{
 		Kind: "Pod", APIVersion: "v1", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
-	}, kind, reason, limitMessage(message))
+	}, kind, reason, diagnosis.Limit(message))
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
@@ -68,6 +69,6 @@ func (d *Dispatcher) tryQueue(ctx context.Context, q *queue) bool {
 	if q.works.Load() {
 		return true
 	}
-	d.problems.report(area, &Problem{Kind: cause, Advice: operatorAdvice(cause), Err: err})
+	d.problems.report(area, &Problem{Kind: cause, Advice: diagnosis.OperatorAdvice(cause), Err: err})
 	return false
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
@@ -92,6 +93,7 @@ func (r *PodRecord) OwnedBy(controllerID string) bool {
 
 // NewPodRecord takes from a pod what the dispatcher needs to know.
 func NewPodRecord(pod *corev1.Pod) *PodRecord {
+	run := diagnosis.RunOf(pod)
 	record := &PodRecord{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:              pod.Name,
@@ -104,8 +106,8 @@ func NewPodRecord(pod *corev1.Pod) *PodRecord {
 		},
 		Gated:    slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool { return gate.Name == contract.Gate }),
 		Injected: pod.Annotations[contract.InjectedAnnotation] != "",
-		Started:  hasStarted(pod),
-		Trouble:  troubleOf(pod),
+		Started:  run.Started,
+		Trouble:  diagnosis.TroubleOf(pod),
 		Queue:    queueName(pod),
 		Attempt:  attemptOf(pod),
 
@@ -118,9 +120,9 @@ func NewPodRecord(pod *corev1.Pod) *PodRecord {
 			record.Labels[name] = value
 		}
 	}
-	record.finish(pod)
-	record.StartedAt = startOf(pod, record.Started)
-	record.Loss = lossOf(pod, record)
+	record.Finished, record.AgentExit = run.Finished, run.AgentExit
+	record.StartedAt, record.FinishedAt = run.StartedAt, run.FinishedAt
+	record.Loss = diagnosis.LossOf(pod)
 	return record
 }
 
@@ -143,63 +145,6 @@ func attemptOf(pod *corev1.Pod) int {
 		return 1
 	}
 	return max(attempt, 1)
-}
-
-// startOf returns when the last container started.
-func startOf(pod *corev1.Pod, hasStarted bool) time.Time {
-	var last time.Time
-	if !hasStarted {
-		return last
-	}
-	for _, status := range pod.Status.ContainerStatuses {
-		if running := status.State.Running; running != nil && running.StartedAt.After(last) {
-			last = running.StartedAt.Time
-		}
-		if ended := status.State.Terminated; ended != nil && ended.StartedAt.After(last) {
-			last = ended.StartedAt.Time
-		}
-	}
-	return last
-}
-
-// hasStarted reports whether no container waits to be started any more.
-func hasStarted(pod *corev1.Pod) bool {
-	if len(pod.Status.ContainerStatuses) < len(pod.Spec.Containers) {
-		return false
-	}
-	return !slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
-		return status.State.Running == nil && status.State.Terminated == nil
-	})
-}
-
-// finish notes whether and how the pod ended. What happens in it after the
-// agent's end is of no interest to anybody.
-func (r *PodRecord) finish(pod *corev1.Pod) {
-	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == contract.AgentContainer && status.State.Terminated != nil {
-			r.Finished = true
-			r.AgentExit = status.State.Terminated.ExitCode
-			r.FinishedAt = status.State.Terminated.FinishedAt.Time
-		}
-	}
-	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-		r.Finished = true
-	}
-	if r.Finished && r.FinishedAt.IsZero() {
-		r.FinishedAt = lastChange(pod)
-	}
-}
-
-// lastChange stands in for the end of a pod whose agent left no status, such
-// as one that was evicted.
-func lastChange(pod *corev1.Pod) time.Time {
-	last := pod.CreationTimestamp.Time
-	for _, condition := range pod.Status.Conditions {
-		if condition.LastTransitionTime.After(last) {
-			last = condition.LastTransitionTime.Time
-		}
-	}
-	return last
 }
 
 // trimPod is the informer's transform. It is given its own results too.

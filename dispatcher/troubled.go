@@ -37,7 +37,7 @@ func (r *reaper) withTrouble(ctx context.Context, pod *PodRecord) bool {
 		q.starts.trip(pod.CreationTimestamp.Time)
 		d.problems.report(q.area(areaPods), &Problem{Kind: trouble.Cause, Advice: "several jobs in a minute failed alike: " + trouble.Message})
 	}
-	d.giveUp(ctx, pod, trouble.failure(details))
+	d.giveUp(ctx, pod, failureFrom(trouble, details))
 	return true
 }
 
@@ -98,7 +98,7 @@ func (r *reaper) withSuspect(ctx context.Context, pod *PodRecord) {
 		return
 	}
 	trouble := &Trouble{Cause: CauseAgentSilent, Container: contract.AgentContainer}
-	d.giveUp(ctx, pod, trouble.failure(d.agentLog(ctx, pod)))
+	d.giveUp(ctx, pod, failureFrom(trouble, d.agentLog(ctx, pod)))
 }
 
 // platformTrouble takes back a pod that something of the platform's keeps from

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 )
 
 // States of jobs in metrics.
@@ -14,9 +16,6 @@ const (
 	statePending = "pending"
 	stateRunning = "running"
 )
-
-// causeCapacity is what a job waits for that does not fit.
-const causeCapacity = "capacity"
 
 // wait is a job that has not begun, and why.
 type wait struct {
@@ -55,7 +54,7 @@ func (d *Dispatcher) waits() (waits []wait, running map[string]int) {
 	}
 	for _, job := range d.waiting.all() {
 		if !seen[job.ref.uuid] {
-			waits = append(waits, wait{ref: job.ref, queue: job.queue, state: stateWaiting, cause: causeCapacity, since: job.since})
+			waits = append(waits, wait{ref: job.ref, queue: job.queue, state: stateWaiting, cause: CauseCapacity, since: job.since})
 		}
 	}
 	slices.SortFunc(waits, func(a, b wait) int {
@@ -76,40 +75,6 @@ func (d *Dispatcher) podWait(pod *PodRecord) wait {
 	return w
 }
 
-// waitWords say to a pipeline's author what a job waits for.
-var waitWords = map[string]string{
-	causeCapacity:          "waits for other jobs of the queue to end",
-	CauseQuota:             "waits for room in the namespace's quota",
-	CauseQuotaTooSmall:     "is larger than the namespace's quota",
-	CauseMutator:           "waits for the cluster to take pods again",
-	CauseMutatorMissing:    "waits for the cluster to take pods again",
-	CauseBackstop:          "waits for the cluster to take pods again",
-	CauseUnreachable:       "waits for the cluster to answer again",
-	CauseServer:            "waits for the cluster to answer again",
-	CauseBusy:              "waits for the cluster to answer again",
-	CauseNamespace:         "waits for the namespace of jobs",
-	CauseNamespaceEnding:   "waits for the namespace of jobs",
-	CausePermission:        "waits for the cluster to take pods again",
-	CauseServiceAccount:    "waits for its service account",
-	CausePodTemplate:       "waits for its PodTemplate",
-	CauseUnschedulable:     "waits for a node that can take its pod",
-	CausePending:           "waits for its containers to start: an image is being pulled, or a volume mounted",
-	CauseImageName:         "has an image whose name is none",
-	CauseImageMissing:      "waits for an image that is not there",
-	CauseImageForbidden:    "waits for an image that the cluster may not pull",
-	CauseImageLimit:        "waits for an image: the registry limits how often the cluster may pull",
-	CauseImagePull:         "waits for an image: the registry does not give it out",
-	CauseContainerConfig:   "waits for a Secret or a ConfigMap",
-	CauseContainerCreate:   "has a container that cannot be started",
-	CauseInitFailed:        "has an init container that failed",
-	CauseServiceFailed:     "has a sidecar that ends again and again",
-	CauseEndedWithoutARun:  "waits for another try: its pod ended before it began",
-	CauseFailureUnreported: "cannot run, and Buildkite could not be told why yet",
-}
-
 func (w wait) sentence() string {
-	if words, known := waitWords[w.cause]; known {
-		return words
-	}
-	return "waits for the cluster"
+	return diagnosis.Waiting(w.cause)
 }

@@ -1,4 +1,4 @@
-package dispatcher
+package diagnosis
 
 import (
 	"strings"
@@ -133,7 +133,7 @@ func TestTroubleOf(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got := troubleOf(&pod)
+			got := TroubleOf(&pod)
 			if got == nil {
 				got = &Trouble{}
 			}
@@ -147,7 +147,7 @@ func TestTroubleOf(t *testing.T) {
 			if *got != tc.want {
 				t.Errorf("got %+v\nwant %+v", *got, tc.want)
 			}
-			if tc.want.Cause != "" && (advice[tc.want.Cause] == "" || exitStatuses[tc.want.Cause] == 0) {
+			if tc.want.Cause != "" && (Advices[tc.want.Cause] == "" || ExitStatuses[tc.want.Cause] == 0) {
 				t.Errorf("cause %s has no advice or no exit status", tc.want.Cause)
 			}
 		})
@@ -166,7 +166,7 @@ func waitingStatus(container, reason, message string) string {
 
 func TestTroubleOfDeletedPod(t *testing.T) {
 	now := metav1.Now()
-	if trouble := troubleOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}}); trouble != nil {
+	if trouble := TroubleOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}}); trouble != nil {
 		t.Errorf("a pod that is going is in trouble: %+v", trouble)
 	}
 }

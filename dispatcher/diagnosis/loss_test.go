@@ -1,4 +1,4 @@
-package dispatcher
+package diagnosis
 
 import (
 	"strings"
@@ -6,8 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
-
-	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
 const (
@@ -72,39 +70,15 @@ func TestLossOf(t *testing.T) {
 				}
 			}
 			var got Trouble
-			if loss := NewPodRecord(&pod).Loss; loss != nil {
+			if loss := LossOf(&pod); loss != nil {
 				got = *loss
 			}
 			if got.Cause != tc.want.Cause || got.Container != tc.want.Container || got.Platform != tc.want.Platform || !strings.Contains(got.Message, tc.message) {
 				t.Errorf("got %+v", got)
 			}
-			if got.Cause != "" && (got.lossAdvice() == "" || strings.Contains(got.lossAdvice(), "%")) {
-				t.Errorf("advice %q", got.lossAdvice())
+			if got.Cause != "" && (got.LossAdvice() == "" || strings.Contains(got.LossAdvice(), "%")) {
+				t.Errorf("advice %q", got.LossAdvice())
 			}
 		})
-	}
-}
-
-func TestRecordNamesQueueAttemptAndBuild(t *testing.T) {
-	pod := jobPod("a", testController)
-	pod.Labels[contract.TagLabelPrefix+"queue"] = "linux"
-	pod.Annotations[contract.AttemptAnnotation] = "2"
-	pod.Annotations[contract.BuildUUIDAnnotation], pod.Annotations[contract.BuildURLAnnotation] = "b", "https://buildkite.test/b"
-	record := NewPodRecord(pod)
-	if record.Queue != "linux" || record.Attempt != 2 || record.Build != (BuildRef{UUID: "b", URL: "https://buildkite.test/b"}) {
-		t.Errorf("got %+v", record)
-	}
-	if ref := refOf(record.Job()); ref.build != record.Build {
-		t.Errorf("the job's build is %+v", ref.build)
-	}
-	// A name that can be no label is known from the agent's tags.
-	delete(pod.Labels, contract.TagLabelPrefix+"queue")
-	pod.Annotations[contract.AgentTagsAnnotation] = "os=linux,queue=with a space"
-	if queue := NewPodRecord(pod).Queue; queue != "with a space" {
-		t.Errorf("queue %q", queue)
-	}
-	pod.Annotations[contract.AgentTagsAnnotation] = "os=linux"
-	if queue := NewPodRecord(pod).Queue; queue != "default" {
-		t.Errorf("queue %q", queue)
 	}
 }

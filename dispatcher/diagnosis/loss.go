@@ -1,4 +1,4 @@
-package dispatcher
+package diagnosis
 
 import (
 	"slices"
@@ -16,19 +16,20 @@ const (
 	CauseDrained     = "drained"
 )
 
-// lossOf returns what took the ground from under a pod whose containers had
+// LossOf returns what took the ground from under a pod whose containers had
 // started, or nil. The job's own status is its agent's to report; this is why.
-func lossOf(pod *corev1.Pod, record *PodRecord) *Trouble {
-	if !record.Started || record.Finished && record.AgentExit == 0 && agentEnded(pod) {
+func LossOf(pod *corev1.Pod) *Trouble {
+	run := RunOf(pod)
+	if !run.Started || run.Finished && run.AgentExit == 0 && agentEnded(pod) {
 		return nil
 	}
-	if pod.Status.Phase == corev1.PodFailed && (pod.Status.Reason != "" || conditionOf(pod, corev1.DisruptionTarget) != nil) {
+	if pod.Status.Phase == corev1.PodFailed && (pod.Status.Reason != "" || ConditionOf(pod, corev1.DisruptionTarget) != nil) {
 		return failureOf(pod)
 	}
 	if loss := outOfMemory(pod); loss != nil {
 		return loss
 	}
-	return deletionOf(pod, record)
+	return deletionOf(pod, run)
 }
 
 func agentEnded(pod *corev1.Pod) bool {
@@ -69,7 +70,7 @@ func memoryLimit(pod *corev1.Pod, name string) string {
 
 // deletionOf tells who deleted a pod before its agent had ended. This program
 // does not do that once the containers have started.
-func deletionOf(pod *corev1.Pod, record *PodRecord) *Trouble {
+func deletionOf(pod *corev1.Pod, run Run) *Trouble {
 	if pod.DeletionTimestamp == nil {
 		return nil
 	}
@@ -79,12 +80,12 @@ func deletionOf(pod *corev1.Pod, record *PodRecord) *Trouble {
 	}
 	// The deletion's time is when the pod has to be gone.
 	requested := pod.DeletionTimestamp.Unix() - grace
-	if record.Finished && record.FinishedAt.Unix() <= requested {
+	if run.Finished && run.FinishedAt.Unix() <= requested {
 		return nil
 	}
 	loss := &Trouble{Cause: CauseDeleted, Since: pod.DeletionTimestamp.Time}
-	if disruption := conditionOf(pod, corev1.DisruptionTarget); disruption != nil {
-		loss.Message = limitMessage(disruption.Message)
+	if disruption := ConditionOf(pod, corev1.DisruptionTarget); disruption != nil {
+		loss.Message = Limit(disruption.Message)
 		switch disruption.Reason {
 		case corev1.PodReasonPreemptionByScheduler:
 			loss.Cause, loss.Platform = CausePreempted, true

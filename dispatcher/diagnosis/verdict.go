@@ -1,4 +1,4 @@
-package dispatcher
+package diagnosis
 
 import (
 	"context"
@@ -80,14 +80,15 @@ type Verdict struct {
 	Advice string
 }
 
-// forbidden is one kind of 403. Status codes and details are the same for all
+// Forbidden is one kind of 403. Status codes and details are the same for all
 // of them, so the sentence decides.
-type forbidden struct {
-	pattern *regexp.Regexp
-	verdict Verdict
+type Forbidden struct {
+	Pattern *regexp.Regexp
+	Verdict Verdict
 }
 
-var forbiddens = []forbidden{
+// Forbiddens are the kinds that are known, in the order of trial.
+var Forbiddens = []Forbidden{
 	{regexp.MustCompile(`failed quota: .*must specify`), Verdict{Class: Never, Cause: CauseQuotaMustSpecify, Advice: "Set the resources that the namespace's quota asks for, in every container of the pod."}},
 	{regexp.MustCompile(`violates PodSecurity`), Verdict{Class: Never, Cause: CausePodSecurity, Advice: "Change the securityContext so that the pod meets the namespace's Pod Security standard."}},
 	{regexp.MustCompile(`no PriorityClass with name|PriorityClass .*not found`), Verdict{Class: Never, Cause: CausePriorityClass, Advice: "Correct or remove plugins.kubernetes.podSpec.priorityClassName: the cluster has no such priority class."}},
@@ -183,9 +184,9 @@ func classifyForbidden(message string) Verdict {
 	if strings.Contains(message, "exceeded quota: ") {
 		return classifyQuota(message)
 	}
-	for _, kind := range forbiddens {
-		if kind.pattern.MatchString(message) {
-			return kind.verdict
+	for _, kind := range Forbiddens {
+		if kind.Pattern.MatchString(message) {
+			return kind.Verdict
 		}
 	}
 	if strings.Contains(message, "ValidatingAdmissionPolicy '") {

@@ -1,4 +1,4 @@
-package dispatcher
+package diagnosis
 
 import (
 	"fmt"
@@ -51,12 +51,12 @@ func lastEnd(status corev1.ContainerStatus) string {
 	if ended.Message != "" {
 		text += ": " + strings.TrimSpace(ended.Message)
 	}
-	return limitMessage(text)
+	return Limit(text)
 }
 
-// advice is what to do about each cause. The first argument is the container, the
+// Advices are what to do about each cause. The first argument is the container, the
 // second its image.
-var advice = map[string]string{
+var Advices = map[string]string{
 	CauseImageName:       "Correct the image of container %[1]s: %[2]q is not the name of an image.",
 	CauseImageMissing:    "Correct the image of container %[1]s, or push it: there is no %[2]q for the platform of the cluster's nodes.",
 	CauseImageForbidden:  "Check the image of container %[1]s: the registry does not let the cluster pull %[2]q. Either the name is wrong, or the pod needs imagePullSecrets.",
@@ -77,8 +77,8 @@ var advice = map[string]string{
 	CauseAgentSilent:     "Ask the cluster's operators: the pod's agent started, but did not take the job in time.",
 }
 
-// lossAdvice is the same for jobs that had begun.
-var lossAdvice = map[string]string{
+// LossAdvices are the same for jobs that had begun.
+var LossAdvices = map[string]string{
 	CauseOutOfMemory:  "Raise the memory limit of container %[1]s, or have it use less: it used more memory than it may and was ended.",
 	CauseDeleted:      "Retry the job: somebody deleted its pod while it ran.",
 	CauseDrained:      "Retry the job: its pod was evicted while it ran, as when a node is drained.",
@@ -90,14 +90,14 @@ var lossAdvice = map[string]string{
 	CauseDeadline:     "Raise jobActiveDeadlineSeconds, or make the job shorter: the pod was older than it allows.",
 }
 
-// advice tells the pipeline's author what to do about a job that never began.
-func (t *Trouble) advice() string {
-	return t.fill(advice[t.Cause])
+// Advice tells the pipeline's author what to do about a job that never began.
+func (t *Trouble) Advice() string {
+	return t.fill(Advices[t.Cause])
 }
 
-// lossAdvice does so for a job that had begun.
-func (t *Trouble) lossAdvice() string {
-	return t.fill(lossAdvice[t.Cause])
+// LossAdvice does so for a job that had begun.
+func (t *Trouble) LossAdvice() string {
+	return t.fill(LossAdvices[t.Cause])
 }
 
 func (t *Trouble) fill(pattern string) string {

@@ -1,4 +1,4 @@
-package dispatcher
+package diagnosis
 
 import (
 	"slices"
@@ -53,8 +53,8 @@ type Trouble struct {
 	Since time.Time
 }
 
-// troubleOf returns what is wrong with a pod, the worst first, or nil.
-func troubleOf(pod *corev1.Pod) *Trouble {
+// TroubleOf returns what is wrong with a pod, the worst first, or nil.
+func TroubleOf(pod *corev1.Pod) *Trouble {
 	if pod.DeletionTimestamp != nil {
 		return nil
 	}
@@ -88,7 +88,7 @@ func statusTrouble(pod *corev1.Pod, status corev1.ContainerStatus) *Trouble {
 		Container: status.Name,
 		Image:     imageOf(pod, status),
 		Platform:  isInjected(pod, status),
-		Message:   limitMessage(waiting.Message),
+		Message:   Limit(waiting.Message),
 		Since:     readyFor(pod),
 	}
 	switch waiting.Reason {
@@ -116,16 +116,16 @@ func statusTrouble(pod *corev1.Pod, status corev1.ContainerStatus) *Trouble {
 
 // waitingTrouble names what a pod without a broken container waits for.
 func waitingTrouble(pod *corev1.Pod) *Trouble {
-	if hasStarted(pod) {
+	if HasStarted(pod) {
 		return nil
 	}
-	scheduled := conditionOf(pod, corev1.PodScheduled)
+	scheduled := ConditionOf(pod, corev1.PodScheduled)
 	switch {
 	case scheduled != nil && scheduled.Status == corev1.ConditionFalse && scheduled.Reason == corev1.PodReasonSchedulingGated:
 		// A queue such as Kueue's, which may be long.
 		return nil
 	case scheduled != nil && scheduled.Status == corev1.ConditionFalse:
-		return &Trouble{Cause: CauseUnschedulable, Message: limitMessage(scheduled.Message), Since: scheduled.LastTransitionTime.Time}
+		return &Trouble{Cause: CauseUnschedulable, Message: Limit(scheduled.Message), Since: scheduled.LastTransitionTime.Time}
 	case scheduled == nil:
 		return &Trouble{Cause: CausePending, Since: pod.CreationTimestamp.Time}
 	default:
@@ -136,11 +136,11 @@ func waitingTrouble(pod *corev1.Pod) *Trouble {
 // failureOf tells why a pod as a whole has failed, unless its own containers'
 // exit statuses say so.
 func failureOf(pod *corev1.Pod) *Trouble {
-	trouble := &Trouble{Message: limitMessage(pod.Status.Message), Since: lastChange(pod)}
-	disruption := conditionOf(pod, corev1.DisruptionTarget)
+	trouble := &Trouble{Message: Limit(pod.Status.Message), Since: lastChange(pod)}
+	disruption := ConditionOf(pod, corev1.DisruptionTarget)
 	switch reason := pod.Status.Reason; {
 	case disruption != nil && disruption.Reason == corev1.PodReasonPreemptionByScheduler:
-		trouble.Cause, trouble.Platform, trouble.Message = CausePreempted, true, limitMessage(disruption.Message)
+		trouble.Cause, trouble.Platform, trouble.Message = CausePreempted, true, Limit(disruption.Message)
 	case disruption != nil && disruption.Reason == "DeletionByTaintManager", reason == "NodeLost":
 		trouble.Cause, trouble.Platform = CauseNodeLost, true
 	case reason == "Terminated", reason == "NodeShutdown", disruption != nil && disruption.Reason == corev1.PodReasonTerminationByKubelet && reason != "Evicted":
@@ -152,7 +152,7 @@ func failureOf(pod *corev1.Pod) *Trouble {
 	case reason != "":
 		// The kubelet would not have the pod: OutOfcpu, NodeAffinity and more.
 		trouble.Cause, trouble.Platform = CauseNodeRefused, true
-		trouble.Message = limitMessage(reason + ": " + pod.Status.Message)
+		trouble.Message = Limit(reason + ": " + pod.Status.Message)
 	default:
 		return failedInit(pod)
 	}
@@ -177,13 +177,14 @@ func failedInit(pod *corev1.Pod) *Trouble {
 // readyFor returns since when nothing but the containers themselves keeps a pod
 // from starting: a node has it.
 func readyFor(pod *corev1.Pod) time.Time {
-	if scheduled := conditionOf(pod, corev1.PodScheduled); scheduled != nil {
+	if scheduled := ConditionOf(pod, corev1.PodScheduled); scheduled != nil {
 		return scheduled.LastTransitionTime.Time
 	}
 	return pod.CreationTimestamp.Time
 }
 
-func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+// ConditionOf returns a pod's condition of a type, or nil.
+func ConditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i := range pod.Status.Conditions {
 		if pod.Status.Conditions[i].Type == kind {
 			return &pod.Status.Conditions[i]
@@ -234,7 +235,8 @@ func namesInjectedVolume(pod *corev1.Pod, message string) bool {
 	})
 }
 
-func limitMessage(message string) string {
+// Limit cuts a message that is too long to be quoted.
+func Limit(message string) string {
 	message = strings.TrimSpace(message)
 	if len(message) <= maxMessageBytes {
 		return message
