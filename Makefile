@@ -98,12 +98,14 @@ generate: ## Generate the GraphQL client.
 	go generate ./...
 
 .PHONY: manifests
-manifests: ## Hold the example pods and configuration in manifests/ against the mutator.
+manifests: ## Write manifests/ from the chart, and hold the examples in it against the mutator.
+	@go -C e2e run ./cmd/manifests --chart=../charts/agent-stack-k8s --output=../manifests
 	go test ./mutator -run 'Example|Manifest'
 
 .PHONY: golden
 golden: ## Rewrite the golden files from what the code does now; read the diff before you commit it.
 	go test ./dispatcher ./dispatcher/jobpod ./mutator ./cmd/agent-stack-k8s ./cmd/dispatcher ./cmd/mutator -update
+	go -C e2e test ./chart -update
 
 .PHONY: help
 help: ## This list.

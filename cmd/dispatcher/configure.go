@@ -80,7 +80,7 @@ func queuesOf(o options, agentToken buildkite.TokenSource) []dispatcher.Queue {
 	for i, queue := range o.queues {
 		queues[i] = dispatcher.Queue{
 			Pods: jobpod.PodSettings{
-				Namespace: queue.namespace, ControllerID: o.controllerID, Tags: queue.tags,
+				Namespace: queue.namespace, ControllerID: o.controllerID, Mutator: o.mutator, Tags: queue.tags,
 				AgentImage: queue.image, AgentTokenSecret: queue.agentTokenSecret, ProhibitPlugin: queue.prohibitPlugin,
 			},
 			MaxInFlight: queue.maxInFlight,

@@ -29,6 +29,7 @@ type options struct {
 	jobTTL           time.Duration
 	concurrency      int
 	controllerID     string
+	mutator          string
 	kubeconfig       string
 	context          string
 	leaderElect      bool
@@ -159,6 +160,7 @@ func kubernetesOptions() []option {
 		{name: "terminating-pod-timeout", kind: "duration", usage: "how long after its grace period a deleted pod may stay, as on a node that is gone, before it is deleted by force; 0 is for ever", standard: "10m", set: duration(func(o *options) *time.Duration { return &o.terminatingTimeout })},
 		{name: "job-creation-concurrency", kind: "count", usage: "most pods to create at the same time", standard: "25", set: count(func(o *options) *int { return &o.concurrency })},
 		{name: "controller-id", kind: "id", usage: "label value of this dispatcher's pods, unique in the namespace; without it, made of organization, cluster and queue", set: text(func(o *options) *string { return &o.controllerID })},
+		{name: "mutator", kind: "name", usage: "installation of the mutator that is to inject, in a cluster that has several; without it, the default one", set: text(func(o *options) *string { return &o.mutator })},
 		{name: "kubeconfig", kind: "path", usage: "kubeconfig file; without it and --context, the cluster that the program runs in", set: text(func(o *options) *string { return &o.kubeconfig })},
 		{name: "context", kind: "name", usage: "context of the kubeconfig file", set: text(func(o *options) *string { return &o.context })},
 		{name: "leader-elect", usage: "dispatch only while holding a Lease, so that replicas can stand by (default: true inside a cluster, false with a kubeconfig file)", set: toggle(func(o *options) *bool { return &o.leaderElect })},

@@ -63,7 +63,9 @@ func validate(o *options) error {
 	if o.controllerID == "" && len(o.queues) > 0 {
 		o.controllerID = defaultControllerID(o)
 	}
-	problems = append(problems, checkName("--controller-id", o.controllerID, validation.IsValidLabelValue))
+	problems = append(problems,
+		checkName("--controller-id", o.controllerID, validation.IsValidLabelValue),
+		checkName("--mutator", o.mutator, validation.IsValidLabelValue))
 	return errors.Join(problems...)
 }
 

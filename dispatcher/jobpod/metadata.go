@@ -129,6 +129,7 @@ func ownLabels(job Job, settings PodSettings) map[string]string {
 		contract.JobUUIDLabel:      job.UUID,
 		contract.ControllerIDLabel: settings.ControllerID,
 	}
+	setUnlessEmpty(labels, contract.MutatorLabel, settings.Mutator)
 	for _, tag := range settings.Tags {
 		key := contract.TagLabelPrefix + tag.Key
 		if len(validation.IsQualifiedName(key)) == 0 && len(validation.IsValidLabelValue(tag.Value)) == 0 {

@@ -20,6 +20,9 @@ type PodSettings struct {
 	// ControllerID is the value of the controller-id label: which dispatcher
 	// owns the pods.
 	ControllerID string
+	// Mutator is the installation that injects, in a cluster that has several;
+	// empty is the default one.
+	Mutator string
 	// Tags are what the agents register with.
 	Tags Tags
 	// AgentImage and AgentTokenSecret override the mutator's configuration

@@ -188,6 +188,18 @@ func TestPodErrorsQuoteNoSecrets(t *testing.T) {
 	}
 }
 
+func TestMutatorLabel(t *testing.T) {
+	for _, name := range []string{"", "canary"} {
+		pod, errs := Pod(Job{UUID: goldenUUID}, PodSettings{Namespace: "jobs", Mutator: name}, nil)
+		if len(errs) > 0 {
+			t.Fatal(errs.ToAggregate())
+		}
+		if got, set := pod.GetLabels()["buildkite.com/mutator"]; got != name || set != (name != "") {
+			t.Errorf("mutator %q: the label is %q, %t", name, got, set)
+		}
+	}
+}
+
 func FuzzPod(f *testing.F) {
 	f.Add(`[{"kubernetes":{"podSpec":{"containers":[{"name":"a"}]},"metadata":{"labels":{"a":"b"}}}}]`)
 	f.Add(`["kubernetes#v1"]`)
