@@ -1,5 +1,7 @@
 package diagnosis
 
+import "strings"
+
 // Operators tells the cluster's operators what to do about faults that are no
 // job's.
 var Operators = map[string]string{
@@ -27,4 +29,36 @@ func OperatorAdvice(cause string) string {
 		return advice
 	}
 	return "the cluster takes no pods"
+}
+
+// Remedy is what to do about a cause, for whoever it concerns: the pipeline's
+// author where there is something to change in the step, else the operators.
+func Remedy(cause string) string {
+	for _, kind := range Forbiddens {
+		if kind.Verdict.Cause == cause && kind.Verdict.Advice != "" {
+			return kind.Verdict.Advice
+		}
+	}
+	if advice, known := refusals[cause]; known {
+		return advice
+	}
+	if advice, known := Operators[cause]; known {
+		return "Operators: " + advice + "."
+	}
+	if advice, known := Advices[cause]; known && !strings.Contains(advice, "%[") {
+		return advice
+	}
+	return "Read the job's log in Buildkite, and the dispatcher's."
+}
+
+// refusals are what to do about refused pods, where the sentence that the job's
+// log has names more than is known later.
+var refusals = map[string]string{
+	CauseInvalid:       "Correct the step: the job's log says which field of the kubernetes plugin is wrong. agent-stack-k8s lint finds it before Buildkite does.",
+	CauseTooLarge:      "Make the pod smaller: large values belong into a ConfigMap or the repository.",
+	CauseQuotaTooSmall: "Ask for less: what the pod asks for is more than the namespace's whole quota.",
+	CausePodTemplate:   "Correct plugins.kubernetes.podTemplate, or have the template created.",
+	CausePolicy:        "Change the pod so that the cluster's policy allows it.",
+	CauseForbidden:     "Change the pod so that the cluster allows it.",
+	CauseCapacity:      "Wait for other jobs to end, or raise max-in-flight.",
 }

@@ -157,7 +157,7 @@ func install(ctx context.Context) error {
 		},
 		Dispatcher: map[string]any{
 			"org": organization, "cluster-uuid": clusterUUID, "queue": "kubernetes",
-			"graphql-endpoint": simulatorURL + "/graphql", "max-in-flight": 10, "controller-id": "tests",
+			"graphql-endpoint": simulatorURL + "/graphql", "rest-endpoint": simulatorURL + "/v2", "max-in-flight": 10, "controller-id": "tests",
 			"image-pull-backoff-grace-period": "5s", "pod-pending-timeout": "45s",
 		},
 		Mutator:       mutatorSettings,

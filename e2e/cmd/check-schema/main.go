@@ -29,7 +29,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	schemaFile := flags.String("schema", "", "Buildkite's GraphQL schema, in schema language (required)")
 	subsetFile := flags.String("subset", "../dispatcher/buildkite/schema.graphql", "the subset to check")
-	queryFiles := flags.StringSlice("operations", []string{"../dispatcher/buildkite/operations.graphql"}, "files of queries to check")
+	queryFiles := flags.StringSlice("operations", []string{"../dispatcher/buildkite/operations.graphql", "../cmd/agent-stack-k8s/internal/buildkite/operations.graphql"}, "files of queries to check")
 
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {

@@ -32,6 +32,7 @@ func New(store *state.Store, graphql *graphqlapi.Server) http.Handler {
 		mux.Handle("DELETE "+scope+"/annotations/{annotation}", s.authorized(s.remove))
 	}
 	mux.Handle("GET "+organization+"/rate_limit", s.authorized(s.rateLimit))
+	mux.HandleFunc("GET /v2/access-token", s.accessToken)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusNotFound, problem{"Not Found"})
 	})
@@ -163,6 +164,16 @@ func (s *server) remove(r *http.Request) (int, any, error) {
 		}
 	}
 	return 0, nil, &state.Problem{Status: http.StatusNotFound, Message: "No annotation found"}
+}
+
+// accessToken tells what the token may do: all that the dispatcher's wants.
+func (s *server) accessToken(w http.ResponseWriter, r *http.Request) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || !s.graphql.Takes(token) {
+		write(w, http.StatusUnauthorized, problem{"Authentication required. Please supply a valid API Access Token"})
+		return
+	}
+	write(w, http.StatusOK, map[string]any{"uuid": "b63254c0-3271-4a98-8270-7cfbd6c2f14e", "scopes": []string{"graphql", "read_builds", "write_builds"}})
 }
 
 // rateLimit tells the state of the organization's limit on GraphQL. The

@@ -5,17 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/admission"
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/terminal"
 )
 
 const usage = `Show the pod that a pipeline's step or a Kubernetes object becomes at admission.
 
-Usage: agent-stack-k8s render -f FILE [--step NAME] [-n NAMESPACE] [--config FILE] [-o FORMAT]
+Usage: agent-stack-k8s render -f FILE [--step NAME] [-n NAMESPACE] [--config FILE] [--explain | -o FORMAT]
 
 FILE is - for standard input, a directory, of which the files that end in .yaml, .yml
 and .json are read, or one of
@@ -29,6 +28,17 @@ and .json are read, or one of
 The mutator's own code makes the pod. What other parts of a cluster do at
 admission is not shown, but for the restart policy that the API server fills in.
 Variables ($NAME, ${NAME}) and {{matrix}} are not filled in.
+
+With --explain each line says behind it where its value comes from: pod (the step's
+podSpec or the object itself), dispatcher, template, platform default, resource
+class, platform patch, step image, plugin, plugin patch, or injected (what makes
+the pod a job runner). What was there and was replaced is named, too.
+
+Examples:
+  agent-stack-k8s render -f .buildkite/pipeline.yml --step build
+  agent-stack-k8s render -f .buildkite/pipeline.yml --step build -o diff
+  agent-stack-k8s render -f pod.yaml --config mutator.yaml --explain
+  kubectl get cronjob nightly -o yaml | agent-stack-k8s render -f -
 
 Options:
 %s
@@ -47,11 +57,12 @@ const (
 // options is the command line.
 type options struct {
 	file, step, namespace, configFile, templateFile, format, color string
+	explain                                                        bool
 }
 
 // Main is the render subcommand. It returns the exit status.
 func Main(arguments []string, version string, stdin io.Reader, stdout, stderr io.Writer) int {
-	options, help, err := parse(arguments)
+	options, colored, help, err := parse(arguments, stdout)
 	if help != "" {
 		fmt.Fprint(stdout, help)
 
@@ -59,7 +70,7 @@ func Main(arguments []string, version string, stdin io.Reader, stdout, stderr io
 	}
 	status := statusTrouble
 	if err == nil {
-		r := renderer{options: options, stdout: stdout, stderr: stderr, colored: colored(options.color, stdout)}
+		r := renderer{options: options, stdout: stdout, stderr: stderr, colored: colored}
 		status, err = r.run(version, stdin)
 	}
 	if err != nil {
@@ -83,8 +94,12 @@ func (r *renderer) run(version string, stdin io.Reader) (status int, err error) 
 	return r.all(stdin)
 }
 
-// parse returns the options, or the help that was asked for.
-func parse(arguments []string) (o options, help string, err error) {
+// Flags are the command's options.
+func Flags() *pflag.FlagSet {
+	return new(options).flags()
+}
+
+func (o *options) flags() *pflag.FlagSet {
 	flags := pflag.NewFlagSet("render", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVarP(&o.file, "file", "f", "", "`FILE` to render, a directory, or - for standard input")
@@ -92,33 +107,30 @@ func parse(arguments []string) (o options, help string, err error) {
 	flags.StringVarP(&o.namespace, "namespace", "n", "", "`NAMESPACE` of pods that name none; the mutator's configuration may have\nrules of its own for it")
 	flags.StringVar(&o.configFile, "config", "", "mutator configuration `FILE` (default: that of the manifests)")
 	flags.StringVar(&o.templateFile, "pod-template", "", "`FILE` with the PodTemplates that steps build on")
+	flags.BoolVar(&o.explain, "explain", false, "say behind each line of the YAML where it comes from")
 	flags.StringVarP(&o.format, "output", "o", formatYAML, "`FORMAT`: yaml, json, or diff against the pod before the mutator")
-	flags.StringVar(&o.color, "color", "auto", "`WHEN` to colour a diff: auto (on a terminal, unless NO_COLOR is set),\nalways or never")
+	flags.StringVar(&o.color, "color", "auto", terminal.ColorUsage)
+	return flags
+}
+
+// parse returns the options, or the help that was asked for.
+func parse(arguments []string, stdout io.Writer) (o options, colored bool, help string, err error) {
+	flags := o.flags()
 	err = flags.Parse(arguments)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
-		return o, fmt.Sprintf(usage, flags.FlagUsages()), nil
+		return o, false, fmt.Sprintf(usage, flags.FlagUsages()), nil
 	case err != nil:
-		return o, "", err
 	case flags.NArg() > 0:
-		return o, "", fmt.Errorf("unexpected argument %q; name the file with -f", flags.Arg(0))
+		err = fmt.Errorf("unexpected argument %q; name the file with -f", flags.Arg(0))
 	case o.file == "":
-		return o, "", errors.New("name a file with -f, or - for standard input")
+		err = errors.New("name a file with -f, or - for standard input")
 	case o.format != formatYAML && o.format != formatJSON && o.format != formatDiff:
-		return o, "", fmt.Errorf("--output: %q is none of yaml, json, diff", o.format)
-	case o.color != "auto" && o.color != "always" && o.color != "never":
-		return o, "", fmt.Errorf("--color: %q is none of auto, always, never", o.color)
+		err = fmt.Errorf("--output: %q is none of yaml, json, diff", o.format)
+	case o.explain && o.format != formatYAML:
+		err = fmt.Errorf("--explain is for -o yaml, not for %s", o.format)
 	default:
-		return o, "", nil
+		colored, err = terminal.Colored(o.color, stdout)
 	}
-}
-
-// colored decides about colour; see https://no-color.org.
-func colored(when string, stdout io.Writer) bool {
-	if when != "auto" {
-		return when == "always"
-	}
-	file, isFile := stdout.(*os.File)
-
-	return isFile && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd()))
+	return o, colored, "", err
 }
