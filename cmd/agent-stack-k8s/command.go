@@ -22,7 +22,7 @@ type command struct {
 
 // commands are all, in the order of the help.
 var commands = []command{
-	{"lint", "Check the kubernetes plugins of a pipeline file.", lint.Main, nil},
+	{"lint", "Check pipeline files and the kubernetes plugins in them.", lint.Main, lint.Flags},
 	{"render", "Show the pod that a step or a Kubernetes object becomes.", render.Main, render.Flags},
 	{"doctor", "Check an installation in a cluster, and say how to mend it.", doctor.Main, doctor.Flags},
 	{"explain", "Say where a job is, since when, and why.", explain.Main, explain.Flags},

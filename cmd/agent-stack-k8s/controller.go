@@ -13,7 +13,9 @@ func controllersTurn(arguments []string) string {
 		return ""
 	}
 
-	return "agent-stack-k8s: " + arguments[0] + " is no command. This program is for people; what runs jobs, as the controller of this name did, is the dispatcher. " +
+	option, _, _ := strings.Cut(arguments[0], "=")
+
+	return "agent-stack-k8s: " + option + " is no command. This program is for people; what runs jobs, as the controller of this name did, is the dispatcher. " +
 		"It takes the same options, and says so where one is no longer needed:\n\n  dispatcher " + strings.Join(withoutTokens(arguments), " ") +
 		"\n\nSee agent-stack-k8s --help for this program's commands.\n"
 }

@@ -88,7 +88,7 @@ func stateInWords(status corev1.ContainerStatus, now time.Time) string {
 		}
 		return words + restarts
 	default:
-		return "waits for the pod to get a node"
+		return "has not begun"
 	}
 }
 

@@ -30,7 +30,7 @@ func parseTarget(text string) (target, error) {
 			return target{}, fmt.Errorf("%q names no job: copy the job's address, which ends in #UUID", text)
 		}
 		return target{uuid: strings.ToLower(all[len(all)-1])}, nil
-	case uuidPattern.FindString(text) == text:
+	case text != "" && uuidPattern.FindString(text) == text:
 		return target{uuid: strings.ToLower(text)}, nil
 	}
 	name := strings.TrimPrefix(strings.TrimPrefix(text, "pods/"), "pod/")

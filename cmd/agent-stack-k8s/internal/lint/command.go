@@ -75,14 +75,25 @@ func Main(arguments []string, version string, stdin io.Reader, stdout, stderr io
 	return status
 }
 
-// parse returns the options, or the help that was asked for.
-func parse(arguments []string) (o options, help string, err error) {
+// Flags are the command's options.
+func Flags() *pflag.FlagSet {
+	return new(options).flags()
+}
+
+func (o *options) flags() *pflag.FlagSet {
 	flags := pflag.NewFlagSet("lint", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringArrayVarP(&o.files, "file", "f", nil, "pipeline `FILE` to check, a directory, of which the pipelines that end in\n.yml, .yaml and .json are checked, or - for standard input; may be repeated\n(default: the first that exists of .buildkite/pipeline.yml and the other\nplaces where the agent looks)")
 	flags.StringVar(&o.configFile, "config", "", "mutator configuration `FILE` to check against, with its policy and\ndefaults (default: that of the manifests)")
 	flags.StringVar(&o.templateFile, "pod-template", "", "`FILE` with the PodTemplates that steps build on; without it what a\ntemplate may have is not missed")
 	flags.StringVarP(&o.format, "output", "o", formatText, "`FORMAT`: text, json, or github for annotations of a GitHub workflow")
+
+	return flags
+}
+
+// parse returns the options, or the help that was asked for.
+func parse(arguments []string) (o options, help string, err error) {
+	flags := o.flags()
 	err = flags.Parse(arguments)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):

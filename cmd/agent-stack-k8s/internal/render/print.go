@@ -28,9 +28,9 @@ func (r *renderer) print(in input, pod json.RawMessage) error {
 	case formatDiff:
 		return r.printDiff(in, pod)
 	}
-	text, err := yaml.JSONToYAML(pod)
+	text, err := r.yaml(in, pod)
 	if err != nil {
-		return fmt.Errorf("write the pod: %w", err)
+		return err
 	}
 	if !first {
 		fmt.Fprintln(r.stdout, "---")
@@ -38,6 +38,18 @@ func (r *renderer) print(in input, pod json.RawMessage) error {
 	fmt.Fprintf(r.stdout, "# %s\n%s", in.name, text)
 
 	return nil
+}
+
+func (r *renderer) yaml(in input, pod json.RawMessage) (string, error) {
+	if r.options.explain {
+		return r.explained(in, pod)
+	}
+	text, err := yaml.JSONToYAML(pod)
+	if err != nil {
+		return "", fmt.Errorf("write the pod: %w", err)
+	}
+
+	return string(text), nil
 }
 
 func (r *renderer) printJSON(pod json.RawMessage) error {

@@ -35,6 +35,9 @@ type input struct {
 	errs field.ErrorList
 	// authorPath translates a pod's paths into those of the file.
 	authorPath func(string) string
+	// dispatched are the values of a step's pod without its plugin, untemplated
+	// those without its template; nil if the pod is of neither kind.
+	dispatched, untemplated leaves
 }
 
 // all renders everything in the file, or in the files of the directory.
@@ -147,6 +150,9 @@ func (r *renderer) stepInputs(root *document.Node) ([]input, error) {
 				return nil, err
 			}
 		}
+		if r.options.explain && len(in.errs) == 0 {
+			r.compareWith(&in, job, template)
+		}
 		inputs = append(inputs, in)
 	}
 	if len(inputs) == 0 && name != "" {
@@ -183,4 +189,23 @@ func (r *renderer) render(in input) (bool, error) {
 	}
 
 	return true, r.print(in, outcome.Pod)
+}
+
+// compareWith notes what the dispatcher makes of the job without its plugins, and
+// without the template: what is the same then is not the author's.
+func (r *renderer) compareWith(in *input, job jobpod.Job, template json.RawMessage) {
+	bare := job
+	bare.Env = withoutPlugins(job.Env)
+	if raw, errs := admission.Dispatch(bare, nil); len(errs) == 0 {
+		if raw, err := r.inNamespace(raw, true); err == nil {
+			in.dispatched, _ = flatten(raw)
+		}
+	}
+	if len(template) <= len("{}") {
+		return
+	}
+	in.untemplated = leaves{}
+	if raw, errs := admission.Dispatch(job, json.RawMessage("{}")); len(errs) == 0 {
+		in.untemplated, _ = flatten(raw)
+	}
 }
