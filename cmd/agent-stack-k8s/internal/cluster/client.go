@@ -59,11 +59,21 @@ func (c *Client) Raw(ctx context.Context, path string, parameters ...string) ([]
 	for i := 0; i+1 < len(parameters); i += 2 {
 		request = request.Param(parameters[i], parameters[i+1])
 	}
-	raw, err := request.DoRaw(ctx)
+	raw, err := send(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return raw, nil
+}
+
+// send returns the answer's body. An error is the API server's own Status, which
+// only Error reads.
+func send(ctx context.Context, request *rest.Request) ([]byte, error) {
+	result := request.Do(ctx)
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	return result.Raw()
 }
 
 // Create posts an object and reads the answer. In a dry run everything is
@@ -77,7 +87,7 @@ func (c *Client) Create(ctx context.Context, object, into any, path string, dryR
 	if dryRun {
 		request = request.Param("dryRun", metav1.DryRunAll)
 	}
-	raw, err := request.DoRaw(ctx)
+	raw, err := send(ctx, request)
 	if err != nil {
 		return fmt.Errorf("create at %s: %w", path, err)
 	}

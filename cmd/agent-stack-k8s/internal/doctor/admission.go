@@ -53,7 +53,7 @@ func (d *doctor) checkAdmission(ctx context.Context) {
 			tried[queue.Namespace] = true
 			d.try(ctx, jobpod.PodSettings{
 				Namespace: queue.Namespace, ControllerID: "doctor", Tags: queue.Tags.WithQueue(queue.Name()),
-				AgentImage: queue.AgentImage, AgentTokenSecret: queue.AgentTokenSecret,
+				AgentImage: queue.AgentImage, AgentTokenSecret: queue.AgentTokenSecret, Mutator: dispatcher.Setting("mutator"),
 			})
 		}
 	}
