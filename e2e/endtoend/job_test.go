@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator"
 )
@@ -71,9 +72,8 @@ func (j *job) logs(t *testing.T, wanted ...string) string {
 	return log
 }
 
-// waitLog waits for a line that is just that, so that the command's own text does
-// not count.
-// waitBegun waits until the job's command has printed "begun".
+// waitBegun waits until the job's command has printed "begun": a line that is just
+// that, so that the command's own text does not count.
 func (j *job) waitBegun(t *testing.T) {
 	t.Helper()
 	eventually(t, "job "+j.label+" to begin", func(ctx context.Context) (bool, error) {
@@ -94,5 +94,15 @@ func (j *job) cancel(t *testing.T) {
 	t.Helper()
 	if _, err := client.CancelJob(t.Context(), j.uuid); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// within checks how long after an event the job ended.
+func (j *job) within(t *testing.T, event time.Time, limit time.Duration) {
+	t.Helper()
+	took := j.get(t).FinishedAt.Sub(event)
+	t.Logf("%s: the job had ended %.1f s after it", t.Name(), took.Seconds())
+	if took > limit {
+		t.Errorf("the job had ended %.1f s after it, want at most %s", took.Seconds(), limit)
 	}
 }
