@@ -34,6 +34,7 @@ const (
 	agentCheckout    = "TEST_CHECKOUT"      // what the checkout runs
 	agentGrace       = "TEST_GRACE"         // how long a cancelled command goes on
 	agentCancelFile  = "TEST_CANCEL"        // Buildkite cancels the job once this file is there
+	agentTokenCopy   = "TEST_TOKEN"         // where to leave the token that it registers with
 )
 
 // result is what Buildkite would have got.
@@ -56,6 +57,18 @@ func agentMain(subcommand string) int {
 }
 
 func agentStart() int {
+	// As in clicommand/register_token.go, and as early as there.
+	if path, inFile := strings.CutPrefix(os.Getenv("BUILDKITE_AGENT_TOKEN"), "file://"); inFile {
+		token, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(os.Getenv(agentTokenCopy), token, 0o600)
+		}
+		if err != nil {
+			fmt.Println(err)
+
+			return 93
+		}
+	}
 	time.Sleep(duration(agentDelay))
 	environment, ok := os.LookupEnv(agentJobEnv)
 	if !ok {

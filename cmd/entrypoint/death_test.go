@@ -79,7 +79,7 @@ func TestKilledJustBeforeTheLastContainerStarts(t *testing.T) {
 	job := p.startJob(1, "true")
 	agent.wantStatus(1)
 	job.wantStatus(1)
-	if strings.Contains(agent.output.String(), "starting the agent") {
+	if strings.Contains(agent.output.String(), "the agent may begin") {
 		t.Error("the agent may take a job that this pod cannot run")
 	}
 }
@@ -93,7 +93,7 @@ func TestKilledWhileHeldWithoutJob(t *testing.T) {
 	checkout.signal(syscall.SIGKILL)
 	agent.wantStatus(1)
 	wantInOrder(t, agent.output.String(), "Container checkout was killed: ")
-	if strings.Contains(agent.output.String(), "starting the agent") {
+	if strings.Contains(agent.output.String(), "the agent may begin") {
 		t.Error("the agent was started, and may have taken a job")
 	}
 }

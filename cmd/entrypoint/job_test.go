@@ -46,7 +46,7 @@ func TestJobPasses(t *testing.T) {
 	}
 	wantInOrder(t, got.Log, "~~~ Kubernetes pod\n", "the-namespace", "the-node", "build, started after",
 		"checking out", "first c *", "second")
-	wantInOrder(t, agent.output.String(), "held until 3 containers have started: checkout, build, test", "starting the agent", "has a job")
+	wantInOrder(t, agent.output.String(), "held until 3 containers have started: checkout, build, test", "the agent may begin", "has a job")
 	for _, name := range []string{"workspace/build", "workspace/plugins", "workspace/hooks", "run/sockets", "run/home", "run/home/agent"} {
 		info, err := os.Stat(p.path(name))
 		if err != nil || info.Mode().Perm() != 0o777 {

@@ -20,6 +20,8 @@ import (
 // milliseconds, and the machine may be busy.
 const patience = 20 * time.Second
 
+const agentToken = "the agent token\n"
+
 // pod is a directory with the volumes of a pod, and its containers as processes.
 type pod struct {
 	t         *testing.T
@@ -67,7 +69,7 @@ func newPod(t *testing.T) *pod {
 			t.Fatal(err)
 		}
 	}
-	for name, contents := range map[string]string{"termination-log": "", "passwd": ""} {
+	for name, contents := range map[string]string{"termination-log": "", "passwd": "", "token": agentToken} {
 		if err := os.WriteFile(p.path(name), []byte(contents), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -158,6 +160,8 @@ func (p *pod) startAgent(arguments ...string) *container {
 		"BUILDKITE_K8S_NAMESPACE=the-namespace",
 		"BUILDKITE_K8S_NODE=the-node",
 		agentResult + "=" + p.path("result"),
+		agentTokenCopy + "=" + p.path("token-copy"),
+		"BUILDKITE_AGENT_TOKEN=file://" + p.path("token"),
 	}, p.agentEnv...)
 	if !p.noJob {
 		jobEnv, err := json.Marshal(p.jobEnv)

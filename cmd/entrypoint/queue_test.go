@@ -108,7 +108,7 @@ func TestKilledWhileIdle(t *testing.T) {
 	p.agentEnv = []string{agentDelay + "=60s"}
 	checkout := p.startCheckout("true")
 	agent := p.startAgent("--containers=1", "--names=checkout")
-	eventually(t, "the agent was started", func() bool { return strings.Contains(agent.output.String(), "starting the agent") })
+	eventually(t, "the agent was started", func() bool { return strings.Contains(agent.output.String(), "the agent may begin") })
 	if err := checkout.command.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func newSharedPod(t *testing.T) *pod {
 	if err := os.Chmod(p.path("result.d"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	p.agentEnv = append(p.agentEnv, agentResult+"="+p.path("result.d/result"))
+	p.agentEnv = append(p.agentEnv, agentResult+"="+p.path("result.d/result"), agentTokenCopy+"="+p.path("result.d/token-copy"))
 
 	return p
 }

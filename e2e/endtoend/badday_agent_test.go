@@ -98,7 +98,7 @@ spec:
 // with the status that says that somebody else has it.
 func TestJobThatAnotherAgentHas(t *testing.T) {
 	t.Parallel()
-	b := start(t, strings.Replace(manualStep, "echo never by itself", "echo begun; sleep 15; echo ran", 1))
+	b := start(t, strings.Replace(manualStep, "echo never by itself", "echo begun; sleep 50; echo ran", 1))
 	j := b.job(t, "manual")
 	has := apply(t, runner{queue: "manual", jobUUID: j.uuid}.pod())
 	j.waitBegun(t)

@@ -10,26 +10,28 @@ import (
 	"time"
 )
 
+// The agent and the first container are there, and wait for the second one's image.
 func TestCancelBeforeAcquisition(t *testing.T) {
 	t.Parallel()
-	b := start(t, `
+	registry, _, _ := strings.Cut(pulled["shell"], "/")
+	b := start(t, strings.ReplaceAll(`
 steps:
   - label: held
     plugins:
       - kubernetes:
           podSpec:
             containers:
-              - {name: first, image: @SHELL@, command: ["true"]}
-              - {name: second, image: @SHELL@, command: ["true"], volumeMounts: [{name: never, mountPath: /never}]}
-            volumes: [{name: never, configMap: {name: never-made}}]
-`)
+              - {name: first, image: @SHELL@, command: ["echo not reached"]}
+              - {name: second, image: "@REGISTRY@/no-such-image:2", command: ["true"]}
+`, "@REGISTRY@", registry))
 	j := b.job(t, "held")
-	eventually(t, "the job's pod", func(ctx context.Context) (bool, error) {
-		_, err := getPod(ctx, j.pod())
-		return err == nil, err
+	eventually(t, "the checkout container to run", func(ctx context.Context) (bool, error) {
+		// The pod may not be there yet.
+		running, err := isRunning(ctx, j.pod(), "checkout")
+		return running && err == nil, nil
 	})
 	if state := j.state(t); state != "scheduled" {
-		t.Errorf("the job is %s while its pod cannot start", state)
+		t.Errorf("the job is %s while an image of its pod is missing", state)
 	}
 	cancelled := time.Now()
 	j.cancel(t)

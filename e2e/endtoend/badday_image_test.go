@@ -122,6 +122,6 @@ steps:
 `)
 	b.fails(t)
 	j := b.job(t, "foreign")
-	j.exitsNonZero(t)
-	j.logs(t, "program", "exec format error")
+	j.exits(t, 126)
+	j.logs(t, "program: exec format error; it is a program for another architecture")
 }

@@ -40,6 +40,10 @@ steps:
 	j := b.job(t, "full")
 	j.exits(t, 9)
 	j.logs(t, "No space left on device", "dd ended with 1")
+	// What the containers tell each other has room of its own.
+	if statuses := containerStatuses(t, j.pod()); statuses["build"] != 9 || statuses["agent"] != 9 {
+		t.Errorf("the containers ended with %v, want the job's status, 9, on build and agent", statuses)
+	}
 }
 
 // What an earlier pod left on a volume that outlives pods neither confuses the

@@ -108,6 +108,11 @@ steps:
 	if strings.Contains(j.log(t), "\nnot reached") {
 		t.Error("the command ran although the checkout failed")
 	}
+	t.Logf("the job had ended %.1f s after it began", j.get(t).FinishedAt.Sub(j.get(t).StartedAt).Seconds())
+	waitPodEnded(t, j.pod())
+	if log := kubectl(t, "logs", j.pod(), "-c", "container-0"); !strings.Contains(log, "not run, because a container before this one did not succeed") {
+		t.Errorf("the log of the container whose turn did not come does not say so:\n%s", log)
+	}
 }
 
 func TestArtifacts(t *testing.T) {

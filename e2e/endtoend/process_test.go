@@ -46,12 +46,7 @@ func firstProcess(t *testing.T, name, container string) int {
 // processesOf lists the processes of a container, by the node's numbers.
 func processesOf(t *testing.T, name, container string) []int {
 	t.Helper()
-	return processesIn(t, containerID(t, name, container))
-}
-
-// processesIn lists the processes in the control group of a container's ID.
-func processesIn(t *testing.T, id string) []int {
-	t.Helper()
+	id := containerID(t, name, container)
 	paths, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +64,30 @@ func processesIn(t *testing.T, id string) []int {
 		processes = append(processes, process)
 	}
 	return processes
+}
+
+// childrenOf lists the children of a process.
+func childrenOf(t *testing.T, process int) []int {
+	t.Helper()
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", process))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var children []int
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for _, word := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			children = append(children, child)
+		}
+	}
+	return children
 }
 
 // containerID is what the runtime calls a container of a pod.

@@ -75,7 +75,10 @@ func Measure(ctx context.Context, options Options) (err error) {
 	if _, err := io.WriteString(options.Out, heading(options.Runs)); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
-	return report(options.Out, all, runs)
+	if err := report(options.Out, all, runs); err != nil {
+		return err
+	}
+	return reportPhases(options.Out, all, runs)
 }
 
 // setUp makes a cluster with everything on it. What it returns takes all but the

@@ -24,6 +24,7 @@ const patience = 2 * time.Minute
 // Run is what one pod took from the moment before it was created.
 type Run struct {
 	Registered, FirstOutput, Finished time.Duration
+	Phases                            Phases
 }
 
 // once runs one job in a pod of the shape.
@@ -62,7 +63,8 @@ func (b *measurement) once(ctx context.Context, shape Shape, number int) (Run, e
 	if err != nil {
 		return Run{}, fmt.Errorf("%q: %w", shape.Name, err)
 	}
-	return run, b.remove(ctx, name)
+	run.Phases, err = b.remove(ctx, name, begun)
+	return run, err
 }
 
 func (b *measurement) timesOf(ctx context.Context, job simulator.Job, pod string, begun time.Time, uptime time.Duration) (Run, error) {
@@ -89,33 +91,37 @@ func (b *measurement) timesOf(ctx context.Context, job simulator.Job, pod string
 	return Run{}, fmt.Errorf("no agent of the name %s has registered", pod)
 }
 
-// remove deletes the pod and waits until it is gone, so that its end does not
-// slow the next one.
-func (b *measurement) remove(ctx context.Context, name string) error {
+// remove waits for the pod's end, reads what it tells, deletes it and waits until
+// it is gone, so that its end does not slow the next one.
+func (b *measurement) remove(ctx context.Context, name string, created time.Time) (Phases, error) {
 	pods := b.cluster.CoreV1().Pods(namespace)
+	var phases Phases
 	for {
 		pod, err := pods.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return fmt.Errorf("wait for the pod's end: %w", err)
-		}
-		if pod.Status.Phase == corev1.PodSucceeded {
-			break
+			return Phases{}, fmt.Errorf("wait for the pod's end: %w", err)
 		}
 		if pod.Status.Phase == corev1.PodFailed {
-			return errors.New("the pod failed although its job passed")
+			return Phases{}, errors.New("the pod failed although its job passed")
+		}
+		if pod.Status.Phase == corev1.PodSucceeded {
+			if phases, err = phasesOf(pod, created); err != nil {
+				return Phases{}, err
+			}
+			break
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	if err := pods.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
-		return fmt.Errorf("delete the pod: %w", err)
+		return Phases{}, fmt.Errorf("delete the pod: %w", err)
 	}
 	for {
 		_, err := pods.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			return nil
+			return phases, nil
 		}
 		if err != nil {
-			return fmt.Errorf("wait until the pod is gone: %w", err)
+			return Phases{}, fmt.Errorf("wait until the pod is gone: %w", err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

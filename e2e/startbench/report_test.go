@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 func TestReport(t *testing.T) {
@@ -11,7 +13,7 @@ func TestReport(t *testing.T) {
 	for i, shape := range shapes() {
 		for n := range 10 {
 			finished := time.Duration(i+1)*time.Second + time.Duration(n)*100*time.Millisecond
-			runs[shape.Name] = append(runs[shape.Name], Run{finished / 4, finished / 2, finished})
+			runs[shape.Name] = append(runs[shape.Name], Run{Registered: finished / 4, FirstOutput: finished / 2, Finished: finished})
 		}
 	}
 	var out strings.Builder
@@ -34,5 +36,31 @@ func TestUptimeIn(t *testing.T) {
 	}
 	if _, err := uptimeIn("nothing"); err == nil {
 		t.Error("found an uptime where there is none")
+	}
+}
+
+func TestPhases(t *testing.T) {
+	created := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	pod := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+		Name: "agent", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: `{"version":1,"began":"2026-11-27T12:00:00.5Z",
+			"phases":{"prepared":0.01,"held":0.1,"acquired":0.15},"containers":[{"name":"checkout","started":0.1,"ended":0.3,"status":0},{"name":"container-0","started":0.05,"ended":0.4,"status":0}]}`}},
+	}}}}
+	phases, err := phasesOf(pod, created)
+	want := Phases{500 * time.Millisecond, 600 * time.Millisecond, 650 * time.Millisecond, 800 * time.Millisecond, 900 * time.Millisecond}
+	if err != nil || phases != want {
+		t.Fatalf("got %+v, %v; want %+v", phases, err, want)
+	}
+	var out strings.Builder
+	run := Run{Registered: 630 * time.Millisecond, Finished: 910 * time.Millisecond, Phases: phases}
+	if err := reportPhases(&out, shapes(), map[string][]Run{"image-volume": {run}, "existing": {{}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"where the time goes: image-volume", "the checkout's container is done", "0.800", "0.150", "0.910", "0.010"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("no %q in\n%s", line, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "existing") {
+		t.Errorf("a shape without phases has some:\n%s", out.String())
 	}
 }

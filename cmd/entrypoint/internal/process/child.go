@@ -31,17 +31,21 @@ type Status struct {
 	Signal syscall.Signal
 }
 
-// Start runs a program with our standard input and the given output files. The
-// path is used as it is. Only one child may be started in a process: reaping
-// takes whatever comes.
-func Start(path string, arguments, environment []string, stdout, stderr *os.File) (*Child, error) {
+// Start runs a program with our standard input and the given output files; further
+// ones become its descriptors from 3 on. The path is used as it is. Only one child
+// may be started in a process: reaping takes whatever comes.
+func Start(path string, arguments, environment []string, stdout, stderr *os.File, further ...*os.File) (*Child, error) {
 	// Without it orphans of a pod whose containers share one process namespace
 	// would go to somebody else.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
+	files := []uintptr{os.Stdin.Fd(), stdout.Fd(), stderr.Fd()}
+	for _, file := range further {
+		files = append(files, file.Fd())
+	}
 	pid, err := syscall.ForkExec(path, append([]string{path}, arguments...), &syscall.ProcAttr{
 		Env:   environment,
-		Files: []uintptr{os.Stdin.Fd(), stdout.Fd(), stderr.Fd()},
+		Files: files,
 		// As the first process of a container we take the child with us anyway;
 		// where containers share one process namespace we must too, or it would
 		// go on without anybody who watches.

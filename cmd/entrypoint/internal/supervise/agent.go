@@ -18,6 +18,7 @@ import (
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
+// startAgent starts the agent's process. With a held token it waits for that.
 func (s *supervisor) startAgent() error {
 	output, write, err := newAgentOutput(s.out)
 	if err != nil {
@@ -25,9 +26,38 @@ func (s *supervisor) startAgent() error {
 	}
 	defer write.Close()
 	s.output = output
-	s.agent, err = process.Start(s.agentPath, []string{"start"}, s.agentEnvironment(), write, write)
+	var further []*os.File
+	if s.token != nil {
+		defer s.token.read.Close()
+		further = append(further, s.token.read)
+	}
+	s.agent, err = process.Start(s.agentPath, []string{"start"}, s.agentEnvironment(), write, write, further...)
 
 	return err
+}
+
+// prepareAgent starts the agent before it is its turn, if it can be held there.
+func (s *supervisor) prepareAgent() error {
+	var err error
+	if s.token, err = holdToken(os.Getenv(tokenVariable)); err != nil || s.token == nil {
+		return err
+	}
+
+	return s.startAgent()
+}
+
+// letAgentGo ends the hold: the agent registers and takes a job.
+func (s *supervisor) letAgentGo() error {
+	s.phases.Held = s.elapsed()
+	s.taking = true
+	if s.agent == nil {
+		s.logf("starting the agent after %.1f s", s.phases.Held.Seconds())
+
+		return s.startAgent()
+	}
+	s.logf("the agent may begin after %.1f s", s.phases.Held.Seconds())
+
+	return s.token.give()
 }
 
 // agentEnvironment is our environment with what we know better. A wrong count
@@ -40,6 +70,9 @@ func (s *supervisor) agentEnvironment() []string {
 		// The agent's own guard fails a healthy job whose first containers take
 		// longer than it, since the others register only when it is their turn.
 		"BUILDKITE_KUBERNETES_CONTAINER_START_TIMEOUT": "-1s",
+	}
+	if s.token != nil {
+		values[tokenVariable] = tokenPipe
 	}
 	if s.options.queueMode() {
 		idle := max(1, int(s.options.IdleTimeout.Seconds()))
@@ -82,6 +115,10 @@ func (s *supervisor) onAgentEnd() int {
 		s.logf("the agent ended with status %d after %.1f s", code, s.phases.Finished.Seconds())
 	}
 
+	if !s.taking && code == 0 {
+		// It was to wait.
+		code = 1
+	}
 	tookJob := s.runner != nil
 	verdict := rundir.Rejected
 	if code == 0 && (s.options.ExitStatus == contract.ExitStatusRunner || !tookJob && s.options.queueMode()) && !s.output.finishFailed.Load() {

@@ -35,12 +35,12 @@ func (s *supervisor) fail(f failure) {
 	switch {
 	case s.runner != nil:
 		s.reportFailure()
-	case s.agent != nil && s.options.queueMode():
+	case s.taking && s.options.queueMode():
 		// The agent is waiting for a job that this pod can no longer run.
 		s.agent.Signal(syscall.SIGTERM)
 	}
-	// With a job UUID the agent is started, or has been, and the job is ended as
-	// soon as the agent has acquired it.
+	// With a job UUID the agent may take the job now, if it could not before, and the
+	// job is ended as soon as the agent has acquired it.
 }
 
 // reportFailure writes the reason to the job's log and ends the job. The status

@@ -13,15 +13,16 @@ import (
 // phases are points in time, since the supervisor's start; 0 if never reached.
 type phases struct {
 	Prepared time.Duration // directories made, agent delivered
-	Held     time.Duration // the agent was started
+	Held     time.Duration // the hold was over, and the agent went to take the job
 	Acquired time.Duration // the job was acquired and started
 	Finished time.Duration // the agent had ended
 }
 
 // summary is what the termination log holds, as JSON. Times are in seconds since
-// the supervisor's start; one that is missing was not reached.
+// the supervisor's start, Began; one that is missing was not reached.
 type summary struct {
 	Version    int                `json:"version"`
+	Began      time.Time          `json:"began"`
 	ExitStatus int                `json:"exitStatus"`
 	Failure    string             `json:"failure,omitempty"`
 	Stopped    bool               `json:"stopped,omitempty"`
@@ -56,7 +57,7 @@ func (s *supervisor) end(status int, err error) {
 }
 
 func (s *supervisor) summarize(status int, err error) summary {
-	result := summary{Version: 1, ExitStatus: status, Stopped: s.stopping, Phases: map[string]float64{}}
+	result := summary{Version: 1, Began: s.begun.UTC().Truncate(time.Millisecond), ExitStatus: status, Stopped: s.stopping, Phases: map[string]float64{}}
 	switch {
 	case s.failure != nil:
 		result.Failure = s.failure.oneLine()

@@ -40,10 +40,12 @@ type supervisor struct {
 	unsettled int
 	signals   <-chan os.Signal
 
+	token  *heldToken // nil if the agent is not held by it
 	agent  *process.Child
 	output *agentOutput
 	runner *runner.Client
 
+	taking   bool     // the hold is over, and the agent may take a job
 	stopping bool     // the pod is being stopped
 	failure  *failure // why the supervisor ends the job
 	phases   phases
@@ -116,6 +118,9 @@ func (s *supervisor) run() (int, error) {
 	if s.agentPath, err = s.deliverAgent(); err != nil {
 		return 0, err
 	}
+	if err := s.prepareAgent(); err != nil {
+		return 0, err
+	}
 	s.phases.Prepared = s.elapsed()
 
 	return s.loop()
@@ -154,9 +159,9 @@ func (s *supervisor) loop() (int, error) {
 			return 0, err
 		}
 		switch {
-		case s.agent != nil:
+		case s.taking:
 		case s.stopping:
-			s.logf("stopped before the agent was started")
+			s.logf("stopped before the agent took a job")
 
 			return 128 + int(syscall.SIGTERM), nil
 		case s.failure != nil:
@@ -167,7 +172,7 @@ func (s *supervisor) loop() (int, error) {
 
 // look reacts to a change of the directory.
 func (s *supervisor) look() {
-	if s.agent == nil {
+	if !s.taking {
 		s.noteStarted()
 
 		return
@@ -177,25 +182,23 @@ func (s *supervisor) look() {
 	}
 }
 
-// proceed starts the agent when it is time: every container is there, or one
+// proceed lets the agent take the job when it is time: every container is there, or one
 // never will be and the job has to be told.
 func (s *supervisor) proceed() error {
 	complete := len(s.missing()) == 0 && s.unsettled == 0 && s.failure == nil
 	hopeless := s.failure != nil && !s.options.queueMode()
-	if s.agent != nil || s.stopping || !complete && !hopeless {
+	if s.taking || s.stopping || !complete && !hopeless {
 		return nil
 	}
-	s.phases.Held = s.elapsed()
-	s.logf("starting the agent after %.1f s", s.phases.Held.Seconds())
 
-	return s.startAgent()
+	return s.letAgentGo()
 }
 
 func (s *supervisor) onSignal(sig os.Signal) {
 	if process.Stops(sig) {
 		s.stopping = true
 	}
-	if s.agent != nil {
+	if s.taking {
 		s.agent.Signal(sig)
 	}
 }
@@ -203,7 +206,7 @@ func (s *supervisor) onSignal(sig os.Signal) {
 // onHoldTimeout gives up waiting for containers.
 func (s *supervisor) onHoldTimeout() {
 	missing := s.missing()
-	if s.agent != nil || len(missing) == 0 {
+	if s.taking || len(missing) == 0 {
 		return
 	}
 	s.fail(failure{status: statusNeverStarted, title: "The pod never started completely", text: neverStartedText(missing, s.options.HoldTimeout)})
