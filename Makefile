@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Compiles what is named (all, if nothing is) and prints the directory it is in.
 BUILD := go -C e2e run ./cmd/build
 # Packages of e2e that need no root and no cluster.
-E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agenttest)
+E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agenttest -e /e2e/install)
 
 ##@ Try it
 .PHONY: try
@@ -46,7 +46,7 @@ check: ## The contributor's minute: vet, unit and golden tests. No root, no clus
 .PHONY: test
 test: check ## Everything: check, then the real cluster with the real agent and cert-manager. Root. CONTEXT=name is not used here.
 	go test -count=1 -tags root ./cmd/entrypoint
-	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./simulator/agenttest
+	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest
 
 .PHONY: bench-start
 bench-start: ## How fast a job starts: the existing stack's kind of pod, ours, the floor. Root. Results go to e2e/results/.
@@ -91,6 +91,33 @@ cluster: ## Start a Kubernetes cluster on this machine, without Docker. Root.
 .PHONY: cluster-down
 cluster-down: ## Stop it and leave nothing behind.
 	@go -C e2e run ./cmd/cluster down
+
+##@ Install it
+VERSION ?= $(shell git describe --tags --always --dirty)
+# A chart's version is semantic; a commit between releases is a pre-release.
+CHART_VERSION ?= $(if $(filter v%,$(VERSION)),$(VERSION:v%=%),0.0.0-$(VERSION))
+KO_FLAGS ?=
+.PHONY: images
+images: ## Build and push the images for amd64 and arm64: make images KO_DOCKER_REPO=ghcr.io/me/agent-stack-k8s
+	@: "$${KO_DOCKER_REPO:?say where to push, such as KO_DOCKER_REPO=ghcr.io/me/agent-stack-k8s}"
+	@bin=$$($(BUILD) tools) && VERSION=$(VERSION) "$$bin/ko" build --base-import-paths --tags=$(VERSION) $(KO_FLAGS) ./cmd/dispatcher ./cmd/mutator
+	@go -C e2e run ./cmd/entrypoint-image --checkout=.. --repository="$$KO_DOCKER_REPO/entrypoint" --version=$(VERSION)
+
+.PHONY: chart-push
+chart-push: ## Package the chart and push it: make chart-push CHART_REPO=oci://ghcr.io/me/charts [HELM_FLAGS=--plain-http]
+	@: "$${CHART_REPO:?say where to push, such as CHART_REPO=oci://ghcr.io/me/charts}"
+	@bin=$$($(BUILD) tools) && directory=$$(mktemp -d) && trap 'rm -r "$$directory"' EXIT && \
+		"$$bin/helm" package charts/agent-stack-k8s --version=$(CHART_VERSION) --app-version=$(VERSION) --destination="$$directory" && \
+		"$$bin/helm" push "$$directory"/*.tgz "$$CHART_REPO" $(HELM_FLAGS)
+
+.PHONY: deploy
+deploy: images ## Images and chart from this checkout: make deploy KO_DOCKER_REPO=ghcr.io/me/agent-stack-k8s ARGS='--values config.yaml'
+	@bin=$$($(BUILD) tools) && repository="$${KO_DOCKER_REPO#*/}" && registry="$${KO_DOCKER_REPO%%/*}" && \
+		"$$bin/helm" upgrade --install agent-stack-k8s charts/agent-stack-k8s --create-namespace --namespace buildkite --wait \
+		--set image.tag=$(VERSION) \
+		--set dispatcher.image.registry="$$registry",dispatcher.image.repository="$$repository/dispatcher" \
+		--set mutator.image.registry="$$registry",mutator.image.repository="$$repository/mutator" \
+		--set entrypoint.image.registry="$$registry",entrypoint.image.repository="$$repository/entrypoint" $(ARGS)
 
 ##@ Change it
 .PHONY: generate
