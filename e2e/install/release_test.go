@@ -100,7 +100,9 @@ func rights(t *testing.T) {
 		{"mutator", "", "get mutatingwebhookconfigurations.admissionregistration.k8s.io", false},
 	}
 	for _, tc := range cases {
-		arguments := append([]string{"auth", "can-i", "--as=" + account(tc.component)}, strings.Fields(tc.question)...)
+		// kubectl takes what follows a slash for a name.
+		question, subresource, _ := strings.Cut(tc.question, "/")
+		arguments := append([]string{"auth", "can-i", "--as=" + account(tc.component), "--subresource=" + subresource}, strings.Fields(question)...)
 		if tc.namespace != "" {
 			arguments = append(arguments, "-n", tc.namespace)
 		} else {
