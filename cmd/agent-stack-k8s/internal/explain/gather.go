@@ -60,6 +60,9 @@ func (g *gatherer) findPod(ctx context.Context, target target) error {
 		namespace := cmp.Or(target.namespace, g.options.namespace, g.client.Namespace)
 		var pod corev1.Pod
 		err := g.client.Get(ctx, &pod, cluster.Core(namespace, "pods", target.pod))
+		if installation.IsNotFound(err) && target.namespace == "" && g.options.namespace == "" {
+			namespace, err = g.findPodNamed(ctx, target.pod, namespace, &pod, err)
+		}
 		if installation.IsNotFound(err) && target.uuid == "" {
 			return fmt.Errorf("there is no pod %s in the namespace %s; name another with -n, or give the job's UUID", target.pod, namespace)
 		}
@@ -76,6 +79,19 @@ func (g *gatherer) findPod(ctx context.Context, target target) error {
 		}
 	}
 	return g.findPodOf(ctx, target.uuid)
+}
+
+// findPodNamed looks for a job's pod of this name in all namespaces. If there is
+// not exactly one, the error stays what it was.
+func (g *gatherer) findPodNamed(ctx context.Context, name, first string, into *corev1.Pod, missing error) (namespace string, err error) {
+	var list corev1.PodList
+	selector := contract.InjectLabel + "=" + contract.InjectEnabled
+	err = g.client.Get(ctx, &list, cluster.Core("", "pods"), "labelSelector", selector, "fieldSelector", "metadata.name="+name)
+	if err != nil || len(list.Items) != 1 || list.Items[0].Name != name {
+		return first, missing
+	}
+	*into = list.Items[0]
+	return into.Namespace, nil
 }
 
 // findPodOf looks for the pods of a job in all namespaces, or in one where that
