@@ -32,7 +32,8 @@ func completionMain(arguments []string, _ string, _ io.Reader, stdout, stderr io
 
 		return statusTrouble
 	}
-	root, err := completionTree(stdout, stderr), error(nil)
+	root := completionTree(stdout, stderr)
+	var err error
 	switch arguments[0] {
 	case "bash":
 		err = root.GenBashCompletionV2(stdout, true)

@@ -22,7 +22,7 @@ const trialUUID = "00000000-0000-4000-8000-00000000d0c7"
 // checkNamespaces looks at whether the namespaces of jobs have opted in.
 func (d *doctor) checkNamespaces(context.Context) {
 	if len(d.namespaces) == 0 {
-		d.at("namespace", "cluster").fail("kubectl label namespace NAMESPACE "+contract.NamespaceLabel+"="+contract.NamespaceEnabled,
+		d.at("namespace", "cluster").failf("kubectl label namespace NAMESPACE "+contract.NamespaceLabel+"="+contract.NamespaceEnabled,
 			"no namespace has opted in to jobs, and no dispatcher names one")
 	}
 	for _, namespace := range d.namespaces {
@@ -31,15 +31,15 @@ func (d *doctor) checkNamespaces(context.Context) {
 		label := "kubectl label --overwrite namespace " + namespace.Name + " " + contract.NamespaceLabel + "=" + contract.NamespaceEnabled
 		switch {
 		case namespace.UID == "":
-			place.fail("kubectl create namespace "+namespace.Name+" && "+label, "a dispatcher makes its pods in it, and it does not exist")
+			place.failf("kubectl create namespace "+namespace.Name+" && "+label, "a dispatcher makes its pods in it, and it does not exist")
 		case namespace.DeletionTimestamp != nil:
-			place.fail("Wait until it is gone, and create it again; or correct the dispatcher's namespace.", "a dispatcher makes its pods in it, and it is being deleted")
+			place.failf("Wait until it is gone, and create it again; or correct the dispatcher's namespace.", "a dispatcher makes its pods in it, and it is being deleted")
 		case !isSet:
-			place.fail(label, "has not opted in: it lacks the label %s=%s, so the mutator is not asked and the policy refuses its pods", contract.NamespaceLabel, contract.NamespaceEnabled)
+			place.failf(label, "has not opted in: it lacks the label %s=%s, so the mutator is not asked and the policy refuses its pods", contract.NamespaceLabel, contract.NamespaceEnabled)
 		case value != contract.NamespaceEnabled:
-			place.fail(label, "has not opted in: its label %s is %q, not %q", contract.NamespaceLabel, value, contract.NamespaceEnabled)
+			place.failf(label, "has not opted in: its label %s is %q, not %q", contract.NamespaceLabel, value, contract.NamespaceEnabled)
 		default:
-			place.ok("has opted in")
+			place.okf("has opted in")
 		}
 	}
 }
@@ -68,7 +68,7 @@ func (d *doctor) try(ctx context.Context, settings jobpod.PodSettings) {
 	place := d.at("admission", "Namespace "+settings.Namespace)
 	pod, errs := jobpod.Pod(jobpod.Job{UUID: trialUUID}, settings, nil)
 	if len(errs) > 0 {
-		place.fail("Correct the dispatcher's options.", "no pod can be made: %v", errs.ToAggregate())
+		place.failf("Correct the dispatcher's options.", "no pod can be made: %v", errs.ToAggregate())
 		return
 	}
 	var admitted corev1.Pod
@@ -79,16 +79,16 @@ func (d *doctor) try(ctx context.Context, settings jobpod.PodSettings) {
 	}
 	isGated := slices.ContainsFunc(admitted.Spec.SchedulingGates, func(g corev1.PodSchedulingGate) bool { return g.Name == contract.Gate })
 	if text := admitted.Annotations[contract.InjectedAnnotation]; isGated || text == "" {
-		place.fail("See the results for the webhook and the namespace.", "in a dry run a pod of a job came back without the agent: no mutator saw it")
+		place.failf("See the results for the webhook and the namespace.", "in a dry run a pod of a job came back without the agent: no mutator saw it")
 		return
 	}
 	receipt, err := mutator.ParseReceipt(admitted.Annotations[contract.InjectedAnnotation])
 	if err != nil {
-		place.warn("Use the agent-stack-k8s that belongs to the installation.", "in a dry run the mutator answered with a receipt that this program cannot read: %v", err)
+		place.warnf("Use the agent-stack-k8s that belongs to the installation.", "in a dry run the mutator answered with a receipt that this program cannot read: %v", err)
 		return
 	}
 	d.admitted[settings.Namespace] = &admitted
-	place.ok("in a dry run the mutator (version %s) made a job runner of a pod of queue %s", receipt.Version, settings.Tags.Queue())
+	place.okf("in a dry run the mutator (version %s) made a job runner of a pod of queue %s", receipt.Version, settings.Tags.Queue())
 }
 
 // refused says what a refusal means.
@@ -101,11 +101,11 @@ func (d *doctor) refused(place place, err error) {
 	}
 	switch verdict.Cause {
 	case diagnosis.CauseQuota:
-		place.warn("Wait for jobs to end, or raise the quota.", "%s: %s", diagnosis.OperatorAdvice(verdict.Cause), words)
+		place.warnf("Wait for jobs to end, or raise the quota.", "%s: %s", diagnosis.OperatorAdvice(verdict.Cause), words)
 	case diagnosis.CausePermission:
-		place.unknown("Have somebody run this who may create pods in the namespace.", "you may not try a pod: %s", words)
+		place.unknownf("Have somebody run this who may create pods in the namespace.", "you may not try a pod: %s", words)
 	default:
-		place.fail(upper(diagnosis.OperatorAdvice(verdict.Cause))+".", "in a dry run a pod of a job was refused (%s): %s", verdict.Cause, words)
+		place.failf(upper(diagnosis.OperatorAdvice(verdict.Cause))+".", "in a dry run a pod of a job was refused (%s): %s", verdict.Cause, words)
 	}
 }
 

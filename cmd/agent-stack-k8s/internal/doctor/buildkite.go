@@ -28,10 +28,10 @@ func (d *doctor) checkAPI(ctx context.Context, dispatcher *installation.Dispatch
 		var err error
 		if token, err = dispatcher.Token(ctx, d.client, "buildkite-token"); err != nil {
 			if installation.IsForbidden(err) {
-				place.unknown("Give a token with --buildkite-token or $BUILDKITE_TOKEN.", "could not be read: %v", err)
+				place.unknownf("Give a token with --buildkite-token or $BUILDKITE_TOKEN.", "could not be read: %v", err)
 				return
 			}
-			place.fail("Create the Secret with the API token: see manifests/README.md.", "%v", err)
+			place.failf("Create the Secret with the API token: see manifests/README.md.", "%v", err)
 			return
 		}
 	}
@@ -39,20 +39,20 @@ func (d *doctor) checkAPI(ctx context.Context, dispatcher *installation.Dispatch
 	slug := dispatcher.Setting("org")
 	organization, err := client.Organization(ctx, slug)
 	if refused, isRefusal := errors.AsType[*buildkite.RefusedError](err); isRefusal {
-		place.fail("Make a token at https://buildkite.com/user/api-access-tokens with GraphQL access to the organization, and replace the Secret's key.",
+		place.failf("Make a token at https://buildkite.com/user/api-access-tokens with GraphQL access to the organization, and replace the Secret's key.",
 			"Buildkite refuses it: %s", refused.Answer)
 		return
 	}
 	if err != nil {
-		place.unknown("Check the network from here to Buildkite, or run this where the dispatcher runs.", "%v", err)
+		place.unknownf("Check the network from here to Buildkite, or run this where the dispatcher runs.", "%v", err)
 		return
 	}
 	if organization == nil {
-		place.fail("Correct org in the dispatcher's configuration (the slug in the organization's URL), or the token.",
+		place.failf("Correct org in the dispatcher's configuration (the slug in the organization's URL), or the token.",
 			"the organization %s does not exist, or the token may not see it", slug)
 		return
 	}
-	place.ok("Buildkite takes it; organization %s has %s", organization.Name, count(organization.Jobs.Count, "scheduled job"))
+	place.okf("Buildkite takes it; organization %s has %s", organization.Name, count(organization.Jobs.Count, "scheduled job"))
 	d.checkBudget(place, client)
 	d.checkScopes(ctx, place, client, dispatcher)
 	d.checkQueues(ctx, client, dispatcher)
@@ -69,10 +69,10 @@ func (d *doctor) checkBudget(at place, client *buildkite.Client) {
 		switch {
 		case counter.limit == 0:
 		case counter.left*5 < counter.limit:
-			at.warn("Give the dispatcher a token of a user of its own, or run fewer programs with it.",
+			at.warnf("Give the dispatcher a token of a user of its own, or run fewer programs with it.",
 				"%d of %d GraphQL points of %s are left in these five minutes: jobs are looked for less often", counter.left, counter.limit, counter.whose)
 		default:
-			at.ok("%d of %d GraphQL points of %s are left in these five minutes", counter.left, counter.limit, counter.whose)
+			at.okf("%d of %d GraphQL points of %s are left in these five minutes", counter.left, counter.limit, counter.whose)
 		}
 	}
 }
@@ -82,7 +82,7 @@ func (d *doctor) checkScopes(ctx context.Context, at place, client *buildkite.Cl
 	at.check = "scopes"
 	scopes, err := client.Scopes(ctx, dispatcher.Setting("rest-endpoint"))
 	if err != nil {
-		at.unknown("See its scopes at https://buildkite.com/user/api-access-tokens.", "its scopes could not be read: %v", err)
+		at.unknownf("See its scopes at https://buildkite.com/user/api-access-tokens.", "its scopes could not be read: %v", err)
 		return
 	}
 	var missing []string
@@ -93,11 +93,11 @@ func (d *doctor) checkScopes(ctx context.Context, at place, client *buildkite.Cl
 	}
 	switch {
 	case len(scopes) > 0 && !slices.Contains(scopes, "graphql"):
-		at.fail("Give the token GraphQL access.", "it has no scope graphql")
+		at.failf("Give the token GraphQL access.", "it has no scope graphql")
 	case len(missing) > 0:
-		at.warn("Add them to the token if annotations should go away.", "it lacks %s: annotations of builds that say what a job waits for stay when it runs", strings.Join(missing, " and "))
+		at.warnf("Add them to the token if annotations should go away.", "it lacks %s: annotations of builds that say what a job waits for stay when it runs", strings.Join(missing, " and "))
 	default:
-		at.ok("it has graphql, read_builds and write_builds")
+		at.okf("it has graphql, read_builds and write_builds")
 	}
 }
 
@@ -105,17 +105,17 @@ func (d *doctor) checkScopes(ctx context.Context, at place, client *buildkite.Cl
 func (d *doctor) checkQueues(ctx context.Context, client *buildkite.Client, dispatcher *installation.Dispatcher) {
 	uuid := dispatcher.Setting("cluster-uuid")
 	if uuid == "" {
-		d.at("queue", "dispatcher "+dispatcher.Name()).ok("serves jobs outside Buildkite's clusters, which have no queues to look at")
+		d.at("queue", "dispatcher "+dispatcher.Name()).okf("serves jobs outside Buildkite's clusters, which have no queues to look at")
 		return
 	}
 	place := d.at("queue", "Buildkite cluster "+uuid)
 	found, err := client.Cluster(ctx, dispatcher.Setting("org"), uuid)
 	if err != nil {
-		place.unknown("", "%v", err)
+		place.unknownf("", "%v", err)
 		return
 	}
 	if found == nil {
-		place.fail("Correct cluster-uuid in the dispatcher's configuration: it is on the cluster's settings page.", "does not exist, or the token may not see it")
+		place.failf("Correct cluster-uuid in the dispatcher's configuration: it is on the cluster's settings page.", "does not exist, or the token may not see it")
 		return
 	}
 	for _, queue := range dispatcher.Queues {
@@ -123,15 +123,15 @@ func (d *doctor) checkQueues(ctx context.Context, client *buildkite.Client, disp
 		index := slices.IndexFunc(found.Queues, func(q buildkite.Queue) bool { return q.Key == queue.Name() })
 		switch {
 		case index < 0:
-			place.fail("Create it in the cluster, or correct queue in the dispatcher's configuration.", "does not exist in the cluster %s", found.Name)
+			place.failf("Create it in the cluster, or correct queue in the dispatcher's configuration.", "does not exist in the cluster %s", found.Name)
 		case found.Queues[index].Paused:
 			note := ""
 			if found.Queues[index].Note != "" {
 				note = ": " + found.Queues[index].Note
 			}
-			place.fail("Resume it on the queue's page in Buildkite.", "is paused%s: its jobs wait", note)
+			place.failf("Resume it on the queue's page in Buildkite.", "is paused%s: its jobs wait", note)
 		default:
-			place.ok("is there, and not paused")
+			place.okf("is there, and not paused")
 		}
 	}
 }

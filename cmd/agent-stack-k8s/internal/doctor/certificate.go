@@ -35,14 +35,14 @@ func (d *doctor) checkCertificate(ctx context.Context) {
 	roots := x509.NewCertPool()
 	hasRoots := roots.AppendCertsFromPEM(webhook.ClientConfig.CABundle)
 	if !hasRoots {
-		bundle.fail("With cert-manager: see that its cainjector runs (kubectl -n cert-manager get pods). With a certificate of your own: put the authority's PEM, in base64, into caBundle.",
+		bundle.failf("With cert-manager: see that its cainjector runs (kubectl -n cert-manager get pods). With a certificate of your own: put the authority's PEM, in base64, into caBundle.",
 			"its caBundle is empty or no certificate: the API server trusts no mutator and refuses every labelled pod")
 	}
 	if mutator == nil {
 		return
 	}
 	if mutator.TLSSecret == "" {
-		d.at("certificate", "Deployment "+d.mutatorName()).unknown("Check the certificate where it comes from.", "the serving certificate is mounted from no Secret")
+		d.at("certificate", "Deployment "+d.mutatorName()).unknownf("Check the certificate where it comes from.", "the serving certificate is mounted from no Secret")
 		return
 	}
 	d.checkIssuer(ctx, mutator.TLSSecret)
@@ -51,7 +51,7 @@ func (d *doctor) checkCertificate(ctx context.Context) {
 	var secret corev1.Secret
 	switch err := d.client.Get(ctx, &secret, cluster.Core(namespace, "secrets", mutator.TLSSecret)); {
 	case installation.IsNotFound(err):
-		place.fail(fmt.Sprintf("With cert-manager: kubectl -n %s describe certificate. With your own: kubectl -n %s create secret tls %s --cert=tls.crt --key=tls.key", namespace, namespace, mutator.TLSSecret),
+		place.failf(fmt.Sprintf("With cert-manager: kubectl -n %s describe certificate. With your own: kubectl -n %s create secret tls %s --cert=tls.crt --key=tls.key", namespace, namespace, mutator.TLSSecret),
 			"is not there, so the mutator cannot start")
 		return
 	case err != nil:
@@ -64,7 +64,7 @@ func (d *doctor) checkCertificate(ctx context.Context) {
 func (d *doctor) checkLeaf(secret *corev1.Secret, place, bundle place, roots *x509.CertPool, hasRoots bool) {
 	renew := fmt.Sprintf("With cert-manager: kubectl -n %s delete secret %s, and it makes another. With your own: make a new one and replace the Secret.", secret.Namespace, secret.Name)
 	if _, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey]); err != nil {
-		place.fail(renew, "holds no certificate with its key: %v", err)
+		place.failf(renew, "holds no certificate with its key: %v", err)
 		return
 	}
 	leaf, intermediates := certificates(secret.Data[corev1.TLSCertKey])
@@ -72,11 +72,11 @@ func (d *doctor) checkLeaf(secret *corev1.Secret, place, bundle place, roots *x5
 	left := leaf.NotAfter.Sub(now)
 	switch {
 	case left <= 0:
-		place.fail(renew, "the certificate expired %s", terminal.Since(leaf.NotAfter))
+		place.failf(renew, "the certificate expired %s", terminal.Since(leaf.NotAfter))
 	case left < expiresSoon:
-		place.warn(renew, "the certificate expires in %s, and nobody has renewed it yet", terminal.Duration(left))
+		place.warnf(renew, "the certificate expires in %s, and nobody has renewed it yet", terminal.Duration(left))
 	default:
-		place.ok("the certificate is valid for %s", terminal.Duration(left))
+		place.okf("the certificate is valid for %s", terminal.Duration(left))
 	}
 	service := d.found.Webhook.ClientConfig.Service
 	if !hasRoots || service == nil {
@@ -84,7 +84,7 @@ func (d *doctor) checkLeaf(secret *corev1.Secret, place, bundle place, roots *x5
 	}
 	host := service.Name + "." + service.Namespace + ".svc"
 	if err := leaf.VerifyHostname(host); err != nil {
-		place.fail(renew, "the certificate is not for %s, where the API server calls: %v", host, err)
+		place.failf(renew, "the certificate is not for %s, where the API server calls: %v", host, err)
 		return
 	}
 	at := now
@@ -95,12 +95,12 @@ func (d *doctor) checkLeaf(secret *corev1.Secret, place, bundle place, roots *x5
 	}
 	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	if err != nil {
-		bundle.fail(
+		bundle.failf(
 			"With cert-manager: kubectl annotate --overwrite mutatingwebhookconfiguration "+d.found.WebhookName+" cert-manager.io/inject-ca-from="+secret.Namespace+"/CERTIFICATE. With your own: put the authority of the Secret's certificate into caBundle.",
 			"its caBundle has not signed the certificate in %s/%s, so the API server refuses every labelled pod: %v", secret.Namespace, secret.Name, err)
 		return
 	}
-	bundle.ok("its caBundle has signed the serving certificate")
+	bundle.okf("its caBundle has signed the serving certificate")
 }
 
 // certificates returns the first certificate of a PEM file, and the others.
@@ -140,12 +140,12 @@ func (d *doctor) checkIssuer(ctx context.Context, secret string) {
 	place := d.at("certificate", "Certificate "+namespace+"/"+certificate.Name)
 	describe := fmt.Sprintf("kubectl -n %s describe certificate %s, and see cert-manager's pods: kubectl -n cert-manager get pods", namespace, certificate.Name)
 	if reason := notReady(certificate.Status.Conditions); reason != "" {
-		place.fail(describe, "cert-manager has not made the certificate: %s", reason)
+		place.failf(describe, "cert-manager has not made the certificate: %s", reason)
 	} else {
-		place.ok("is ready")
+		place.okf("is ready")
 	}
 	if renewal := certificate.Status.RenewalTime; renewal != nil && terminal.Now().Sub(renewal.Time) > time.Hour {
-		place.warn(describe, "should have been renewed %s", terminal.Since(renewal.Time))
+		place.warnf(describe, "should have been renewed %s", terminal.Since(renewal.Time))
 	}
 	reference := certificate.Spec.IssuerRef
 	if reference.Group != "" && reference.Group != "cert-manager.io" {
@@ -166,17 +166,17 @@ func (d *doctor) checkIssuerReady(ctx context.Context, namespace, kind, name str
 	mend := "kubectl describe " + strings.ToLower(strings.Fields(where)[0]) + " -n " + namespace + " " + name
 	switch {
 	case installation.IsNotFound(err):
-		place.fail("Create it, or correct the Certificate's issuerRef.", "is not there, so the certificate cannot be renewed")
+		place.failf("Create it, or correct the Certificate's issuerRef.", "is not there, so the certificate cannot be renewed")
 	case err != nil:
 		place.unseen(err)
 	default:
 		for _, condition := range issuer.Status.Conditions {
 			if condition.Type == certmanagerv1.IssuerConditionReady && condition.Status == certmanagermetav1.ConditionTrue {
-				place.ok("is ready")
+				place.okf("is ready")
 				return
 			}
 		}
-		place.fail(mend, "is not ready, so the certificate cannot be renewed")
+		place.failf(mend, "is not ready, so the certificate cannot be renewed")
 	}
 }
 

@@ -35,11 +35,11 @@ func (d *doctor) checkCluster(ctx context.Context) error {
 	found, err := version.ParseGeneric(info.GitVersion)
 	switch {
 	case err != nil:
-		place.unknown("", "its version %q is not understood", info.GitVersion)
+		place.unknownf("", "its version %q is not understood", info.GitVersion)
 	case found.LessThan(oldestKubernetes):
-		place.fail("Upgrade the cluster.", "Kubernetes %s is older than %s: it has no ValidatingAdmissionPolicy", info.GitVersion, oldestKubernetes)
+		place.failf("Upgrade the cluster.", "Kubernetes %s is older than %s: it has no ValidatingAdmissionPolicy", info.GitVersion, oldestKubernetes)
 	default:
-		place.ok("Kubernetes %s", info.GitVersion)
+		place.okf("Kubernetes %s", info.GitVersion)
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (d *doctor) checkNodes(ctx context.Context) {
 		return
 	}
 	if len(list.Items) == 0 {
-		d.at("nodes", "cluster").warn("Nothing, if an autoscaler makes nodes when there are jobs.", "there are no nodes")
+		d.at("nodes", "cluster").warnf("Nothing, if an autoscaler makes nodes when there are jobs.", "there are no nodes")
 		return
 	}
 	incapable := 0
@@ -66,12 +66,12 @@ func (d *doctor) checkNodes(ctx context.Context) {
 		}
 		if reason := cannotMountImages(&node.Status.NodeInfo); reason != "" {
 			incapable++
-			d.at("nodes", "Node "+node.Name).fail("Set delivery: init-container in the mutator's configuration, or upgrade the node.",
+			d.at("nodes", "Node "+node.Name).failf("Set delivery: init-container in the mutator's configuration, or upgrade the node.",
 				"cannot mount the entrypoint's image as a volume: %s", reason)
 		}
 	}
 	if incapable == 0 {
-		d.at("nodes", "cluster").ok("%s can run pods with delivery %s", count(len(list.Items), "node"), cmp.Or(delivery, mutator.DeliveryInitContainer))
+		d.at("nodes", "cluster").okf("%s can run pods with delivery %s", count(len(list.Items), "node"), cmp.Or(delivery, mutator.DeliveryInitContainer))
 	}
 }
 

@@ -16,13 +16,13 @@ import (
 // checkDispatchers looks at the Deployments.
 func (d *doctor) checkDispatchers(ctx context.Context) {
 	if len(d.found.Dispatchers) == 0 {
-		d.at("dispatcher", "cluster").warn("Nothing, if people and other programs make all pods. Otherwise install it with the manifests or the chart.",
+		d.at("dispatcher", "cluster").warnf("Nothing, if people and other programs make all pods. Otherwise install it with the manifests or the chart.",
 			"there is none, so nobody makes pods for jobs")
 	}
 	for _, dispatcher := range d.found.Dispatchers {
 		d.checkDeployment(ctx, "dispatcher", &dispatcher.Deployment, "no job gets a pod")
 		if dispatcher.ConfigErr != nil {
-			d.at("dispatcher", "configuration of "+dispatcher.Name()).unknown("Check its ConfigMap.", "%v", dispatcher.ConfigErr)
+			d.at("dispatcher", "configuration of "+dispatcher.Name()).unknownf("Check its ConfigMap.", "%v", dispatcher.ConfigErr)
 		}
 	}
 }
@@ -41,17 +41,17 @@ func (d *doctor) checkLeaders(ctx context.Context) {
 			place.unseen(err)
 			continue
 		case lease == nil:
-			place.fail(mend, "there is no Lease, so no replica has ever led")
+			place.failf(mend, "there is no Lease, so no replica has ever led")
 			continue
 		}
 		place.where = "Lease " + lease.Namespace + "/" + lease.Name
 		isHeld, silence := installation.Held(lease)
 		if !isHeld {
-			place.fail(mend, "no replica leads: the Lease was last renewed %s ago", terminal.Duration(silence))
+			place.failf(mend, "no replica leads: the Lease was last renewed %s ago", terminal.Duration(silence))
 			continue
 		}
 		holder, _, _ := strings.Cut(*lease.Spec.HolderIdentity, "_")
-		place.ok("pod %s leads, and renewed it %s ago", holder, terminal.Duration(silence))
+		place.okf("pod %s leads, and renewed it %s ago", holder, terminal.Duration(silence))
 	}
 }
 
@@ -110,9 +110,9 @@ func (d *doctor) checkAccess(ctx context.Context, dispatcher *installation.Dispa
 		}
 	}
 	if len(refused) > 0 {
-		place.fail("Apply the dispatcher's Role and RoleBinding to the namespace: manifests/base/dispatcher-rbac.yaml, or the chart.",
+		place.failf("Apply the dispatcher's Role and RoleBinding to the namespace: manifests/base/dispatcher-rbac.yaml, or the chart.",
 			"the dispatcher %s may not %s there", dispatcher.Name(), strings.Join(refused, ", "))
 		return
 	}
-	place.ok("the dispatcher %s may do there what it must", dispatcher.Name())
+	place.okf("the dispatcher %s may do there what it must", dispatcher.Name())
 }

@@ -23,10 +23,10 @@ func (d *doctor) checkMutator(ctx context.Context) {
 	d.checkDeployment(ctx, "mutator", &d.found.Mutator.Deployment, "labelled pods are refused")
 	place := d.at("mutator", "configuration of "+d.mutatorName())
 	if err := d.found.Mutator.ConfigErr; err != nil {
-		place.unknown("agent-stack-k8s render --config FILE says what is wrong with it.", "%v", err)
+		place.unknownf("agent-stack-k8s render --config FILE says what is wrong with it.", "%v", err)
 		return
 	}
-	place.ok("can be read")
+	place.okf("can be read")
 }
 
 // checkDeployment looks at whether enough of a Deployment runs, and if not says
@@ -42,13 +42,13 @@ func (d *doctor) checkDeployment(ctx context.Context, check string, deployment *
 	mend := fmt.Sprintf("kubectl -n %s describe pods; kubectl -n %s logs deployment/%s", deployment.Namespace, deployment.Namespace, deployment.Name)
 	switch {
 	case wanted == 0:
-		place.fail(fmt.Sprintf("kubectl -n %s scale deployment/%s --replicas=2", deployment.Namespace, deployment.Name), "is scaled to no replicas: %s", consequence)
+		place.failf(fmt.Sprintf("kubectl -n %s scale deployment/%s --replicas=2", deployment.Namespace, deployment.Name), "is scaled to no replicas: %s", consequence)
 	case ready == 0:
-		place.fail(mend, "none of its %d replicas is ready: %s%s", wanted, consequence, d.podsSay(ctx, deployment))
+		place.failf(mend, "none of its %d replicas is ready: %s%s", wanted, consequence, d.podsSay(ctx, deployment))
 	case ready < wanted:
-		place.warn(mend, "%d of its %d replicas are ready%s", ready, wanted, d.podsSay(ctx, deployment))
+		place.warnf(mend, "%d of its %d replicas are ready%s", ready, wanted, d.podsSay(ctx, deployment))
 	default:
-		place.ok("%d of %d replicas are ready", ready, wanted)
+		place.okf("%d of %d replicas are ready", ready, wanted)
 	}
 }
 

@@ -53,23 +53,23 @@ func (d *doctor) checkPolicy(kind string, policies []admissionregistrationv1.Val
 	expected := expectedPolicy(kind)
 	index := slices.IndexFunc(policies, func(p admissionregistrationv1.ValidatingAdmissionPolicy) bool { return isKind(p, kind) })
 	if index < 0 {
-		d.at("policy", "ValidatingAdmissionPolicy …-"+kind).fail("Apply the manifests or the chart again.", "is not there: %s", policyKinds[kind])
+		d.at("policy", "ValidatingAdmissionPolicy …-"+kind).failf("Apply the manifests or the chart again.", "is not there: %s", policyKinds[kind])
 		return
 	}
 	policy := policies[index]
 	place := d.at("policy", "ValidatingAdmissionPolicy "+policy.Name)
 	problems := policyProblems(expected, policy.Spec)
 	for _, problem := range problems {
-		place.fail(applyAgain, "%s: %s", problem, policyKinds[kind])
+		place.failf(applyAgain, "%s: %s", problem, policyKinds[kind])
 	}
 	isBound := slices.ContainsFunc(bindings, func(b admissionregistrationv1.ValidatingAdmissionPolicyBinding) bool {
 		return b.Spec.PolicyName == policy.Name && slices.Contains(b.Spec.ValidationActions, admissionregistrationv1.Deny) && b.Spec.MatchResources == nil
 	})
 	switch {
 	case !isBound:
-		place.fail(applyAgain, "no binding makes it deny everywhere: %s", policyKinds[kind])
+		place.failf(applyAgain, "no binding makes it deny everywhere: %s", policyKinds[kind])
 	case len(problems) == 0:
-		place.ok("is there, bound, and as it was installed")
+		place.okf("is there, bound, and as it was installed")
 	}
 }
 

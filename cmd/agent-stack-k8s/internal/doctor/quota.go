@@ -48,20 +48,20 @@ func (d *doctor) checkQuota(quota *corev1.ResourceQuota, pod *corev1.Pod) {
 		}
 	}
 	if scarce == "" {
-		place.ok("limits nothing that a pod of a job needs")
+		place.okf("limits nothing that a pod of a job needs")
 		return
 	}
 	hard, used := quota.Status.Hard[corev1.ResourceName(scarce)], quota.Status.Used[corev1.ResourceName(scarce)]
 	state := fmt.Sprintf("%s: %s of %s are used", scarce, used.String(), hard.String())
 	switch {
 	case room <= 0:
-		place.fail(fmt.Sprintf("Wait for jobs to end, or raise it: kubectl -n %s edit resourcequota %s", quota.Namespace, quota.Name),
+		place.failf(fmt.Sprintf("Wait for jobs to end, or raise it: kubectl -n %s edit resourcequota %s", quota.Namespace, quota.Name),
 			"has no room for another pod, even for one that asks for nothing itself (%s)", state)
 	case room < 5:
-		place.warn(fmt.Sprintf("Raise it, or lower max-in-flight: kubectl -n %s edit resourcequota %s", quota.Namespace, quota.Name),
+		place.warnf(fmt.Sprintf("Raise it, or lower max-in-flight: kubectl -n %s edit resourcequota %s", quota.Namespace, quota.Name),
 			"has room for %d more pods only (%s)", room, state)
 	default:
-		place.ok("has room for %d more pods that ask for nothing themselves (%s)", room, state)
+		place.okf("has room for %d more pods that ask for nothing themselves (%s)", room, state)
 	}
 }
 
@@ -102,13 +102,13 @@ func (d *doctor) checkPodSecurity(namespace *corev1.Namespace, pod *corev1.Pod) 
 	level := namespace.Labels[podSecurityLabel]
 	switch {
 	case level == "" || level == "privileged":
-		place.warn("kubectl label --overwrite namespace "+namespace.Name+" "+podSecurityLabel+"=baseline, if no job needs more.",
+		place.warnf("kubectl label --overwrite namespace "+namespace.Name+" "+podSecurityLabel+"=baseline, if no job needs more.",
 			"enforces no Pod Security standard: what a pipeline's author writes can take over the node")
 	case pod != nil:
-		place.ok("enforces %s, and a plain pod of a job meets it", level)
+		place.okf("enforces %s, and a plain pod of a job meets it", level)
 	case slices.Contains([]string{"baseline", "restricted"}, level):
-		place.unknown("See the result for admission.", "enforces %s; whether pods of jobs meet it is not known, as none was admitted", level)
+		place.unknownf("See the result for admission.", "enforces %s; whether pods of jobs meet it is not known, as none was admitted", level)
 	default:
-		place.fail("kubectl label --overwrite namespace "+namespace.Name+" "+podSecurityLabel+"=baseline", "has the level %q, which is none", level)
+		place.failf("kubectl label --overwrite namespace "+namespace.Name+" "+podSecurityLabel+"=baseline", "has the level %q, which is none", level)
 	}
 }

@@ -57,24 +57,24 @@ type place struct {
 	check, where string
 }
 
-func (p place) ok(format string, arguments ...any) {
+func (p place) okf(format string, arguments ...any) {
 	p.report.add(Result{Check: p.check, Status: OK, Where: p.where, What: fmt.Sprintf(format, arguments...)})
 }
 
-func (p place) fail(mend, format string, arguments ...any) {
+func (p place) failf(mend, format string, arguments ...any) {
 	p.report.add(Result{Check: p.check, Status: Failed, Where: p.where, What: fmt.Sprintf(format, arguments...), Mend: mend})
 }
 
-func (p place) warn(mend, format string, arguments ...any) {
+func (p place) warnf(mend, format string, arguments ...any) {
 	p.report.add(Result{Check: p.check, Status: Warning, Where: p.where, What: fmt.Sprintf(format, arguments...), Mend: mend})
 }
 
-// unknown says that it could not be looked at.
-func (p place) unknown(mend, format string, arguments ...any) {
+// unknownf says that it could not be looked at.
+func (p place) unknownf(mend, format string, arguments ...any) {
 	p.report.add(Result{Check: p.check, Status: Unknown, Where: p.where, What: fmt.Sprintf(format, arguments...), Mend: mend})
 }
 
 // unseen is unknown for an error of the API server's.
 func (p place) unseen(err error) {
-	p.unknown("Have somebody run this who may read it, or ask for a role that may.", "could not be read: %v", err)
+	p.unknownf("Have somebody run this who may read it, or ask for a role that may.", "could not be read: %v", err)
 }

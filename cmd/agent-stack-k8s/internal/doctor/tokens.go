@@ -52,15 +52,15 @@ func (d *doctor) checkAgentToken(ctx context.Context, namespace, name string) {
 	var secret corev1.Secret
 	switch err := d.client.Get(ctx, &secret, cluster.Core(namespace, "secrets", name)); {
 	case installation.IsNotFound(err):
-		place.fail(create, "is not there, so the agents of pods in this namespace cannot start")
+		place.failf(create, "is not there, so the agents of pods in this namespace cannot start")
 	case err != nil:
 		place.unseen(err)
 	case len(secret.Data[contract.TokenKey]) == 0:
-		place.fail("Delete it, and "+create, "has no key %s, or an empty one, so agents cannot start; it has %s", contract.TokenKey, keysOf(&secret))
+		place.failf("Delete it, and "+create, "has no key %s, or an empty one, so agents cannot start; it has %s", contract.TokenKey, keysOf(&secret))
 	case strings.TrimSpace(string(secret.Data[contract.TokenKey])) != string(secret.Data[contract.TokenKey]):
-		place.warn("Delete it, and "+create, "the token has a space or a line break before or after it")
+		place.warnf("Delete it, and "+create, "the token has a space or a line break before or after it")
 	default:
-		place.ok("has the agent token")
+		place.okf("has the agent token")
 	}
 }
 

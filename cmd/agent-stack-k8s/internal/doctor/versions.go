@@ -18,11 +18,11 @@ func (d *doctor) checkVersions(context.Context) {
 		place := d.at("versions", "dispatcher "+dispatcher.Name())
 		switch own := tagOf(&dispatcher.Deployment); {
 		case own == "" || mutator == "":
-			place.unknown("", "the images have no tags to compare")
+			place.unknownf("", "the images have no tags to compare")
 		case own != mutator:
-			place.warn("Roll the same version of both out.", "dispatcher %s and mutator %s differ", own, mutator)
+			place.warnf("Roll the same version of both out.", "dispatcher %s and mutator %s differ", own, mutator)
 		default:
-			place.ok("dispatcher and mutator are %s, this program %s", own, d.version)
+			place.okf("dispatcher and mutator are %s, this program %s", own, d.version)
 		}
 	}
 }

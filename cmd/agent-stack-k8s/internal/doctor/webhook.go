@@ -19,7 +19,7 @@ const applyAgain = "Apply the manifests or the chart again; if somebody changed 
 // checkWebhook holds the webhook's configuration against what is installed.
 func (d *doctor) checkWebhook(ctx context.Context) {
 	if d.found.Webhook == nil {
-		d.at("webhook", "MutatingWebhookConfiguration").fail(
+		d.at("webhook", "MutatingWebhookConfiguration").failf(
 			"Install the mutator: kubectl apply --server-side -k manifests/examples/install, or the chart.",
 			"there is none for pods with the label %s=%s, so no pod becomes a job runner", contract.InjectLabel, contract.InjectEnabled)
 		return
@@ -27,13 +27,13 @@ func (d *doctor) checkWebhook(ctx context.Context) {
 	webhook, place := d.found.Webhook, d.at("webhook", "MutatingWebhookConfiguration "+d.found.WebhookName)
 	problems := webhookProblems(webhook)
 	for _, problem := range problems {
-		place.fail(applyAgain, "%s", problem)
+		place.failf(applyAgain, "%s", problem)
 	}
 	if strings.Compare(d.found.WebhookName, "1") >= 0 {
-		place.warn("Name it so that it sorts first, such as 00-buildkite-mutator.", "its name does not sort before others, so it does not see the pod as its creator wrote it")
+		place.warnf("Name it so that it sorts first, such as 00-buildkite-mutator.", "its name does not sort before others, so it does not see the pod as its creator wrote it")
 	}
 	if len(problems) == 0 {
-		place.ok("is there, and as it was installed")
+		place.okf("is there, and as it was installed")
 	}
 	d.checkService(ctx)
 }
@@ -91,10 +91,10 @@ func (d *doctor) checkService(ctx context.Context) {
 	var service corev1.Service
 	switch err := d.client.Get(ctx, &service, cluster.Core(reference.Namespace, "services", reference.Name)); {
 	case installation.IsNotFound(err):
-		place.fail("Apply the manifests or the chart again.", "the webhook points to it, and it does not exist: the API server refuses every labelled pod")
+		place.failf("Apply the manifests or the chart again.", "the webhook points to it, and it does not exist: the API server refuses every labelled pod")
 	case err != nil:
 		place.unseen(err)
 	case d.found.Mutator == nil:
-		place.fail("Apply the manifests or the chart again.", "no Deployment's pods have the labels that it selects: the API server refuses every labelled pod")
+		place.failf("Apply the manifests or the chart again.", "no Deployment's pods have the labels that it selects: the API server refuses every labelled pod")
 	}
 }

@@ -41,7 +41,7 @@ func (g *gatherer) gather(ctx context.Context, target target) (Facts, error) {
 	}
 	var err error
 	if g.found, err = installation.Find(ctx, g.client, ""); err != nil {
-		g.note("the installation could not be looked at: %v", err)
+		g.notef("the installation could not be looked at: %v", err)
 	}
 	if g.facts.UUID == "" {
 		return g.facts, nil
@@ -51,7 +51,7 @@ func (g *gatherer) gather(ctx context.Context, target target) (Facts, error) {
 	return g.facts, nil
 }
 
-func (g *gatherer) note(format string, arguments ...any) {
+func (g *gatherer) notef(format string, arguments ...any) {
 	g.facts.Looked = append(g.facts.Looked, fmt.Sprintf(format, arguments...))
 }
 
@@ -73,7 +73,7 @@ func (g *gatherer) findPod(ctx context.Context, target target) error {
 			if pod.Labels[contract.InjectLabel] != contract.InjectEnabled {
 				return fmt.Errorf("the pod %s/%s is no job's: it has no label %s=%s", namespace, target.pod, contract.InjectLabel, contract.InjectEnabled)
 			}
-			g.note("pod %s/%s", namespace, target.pod)
+			g.notef("pod %s/%s", namespace, target.pod)
 			g.facts.Pod = &pod
 			return nil
 		}
@@ -112,7 +112,7 @@ func (g *gatherer) findPodOf(ctx context.Context, uuid string) error {
 	if namespace != "" {
 		place = "the namespace " + namespace
 	}
-	g.note("pods with the label %s in %s of %s: %d", selector, place, cmp.Or(g.client.Context, g.client.Server), len(list.Items))
+	g.notef("pods with the label %s in %s of %s: %d", selector, place, cmp.Or(g.client.Context, g.client.Server), len(list.Items))
 	if len(list.Items) > 0 {
 		latest := slices.MaxFunc(list.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
 		g.facts.Pod = &latest
@@ -124,7 +124,7 @@ func (g *gatherer) readEvents(ctx context.Context) {
 	pod := g.facts.Pod
 	var list corev1.EventList
 	if err := g.client.Get(ctx, &list, cluster.Core(pod.Namespace, "events"), "fieldSelector", "involvedObject.uid="+string(pod.UID)); err != nil {
-		g.note("events of the pod could not be read: %v", err)
+		g.notef("events of the pod could not be read: %v", err)
 		return
 	}
 	slices.SortStableFunc(list.Items, func(a, b corev1.Event) int { return cmp.Compare(lastSeen(a), lastSeen(b)) })
@@ -147,20 +147,20 @@ func lastSeen(event corev1.Event) int64 {
 func (g *gatherer) askBuildkite(ctx context.Context) {
 	token, endpoint, err := g.token(ctx)
 	if err != nil {
-		g.note("Buildkite was not asked: %v", err)
+		g.notef("Buildkite was not asked: %v", err)
 		return
 	}
 	job, err := buildkite.New(endpoint, token).Job(ctx, g.facts.UUID)
 	if err != nil {
-		g.note("Buildkite was asked in vain: %v", err)
+		g.notef("Buildkite was asked in vain: %v", err)
 		return
 	}
 	g.facts.Job, g.facts.JobKnown = job, true
 	if job == nil {
-		g.note("Buildkite: no such job, or none that the token may see")
+		g.notef("Buildkite: no such job, or none that the token may see")
 		return
 	}
-	g.note("Buildkite: the job is %s", job.State)
+	g.notef("Buildkite: the job is %s", job.State)
 }
 
 func (g *gatherer) token(ctx context.Context) (token, endpoint string, err error) {
@@ -201,7 +201,7 @@ func (g *gatherer) readDispatchers(ctx context.Context) {
 		}
 		holder, isHeld, err := installation.Leader(ctx, g.client, dispatcher)
 		if err != nil {
-			g.note("the Lease of the dispatcher %s could not be read: %v", dispatcher.Name(), err)
+			g.notef("the Lease of the dispatcher %s could not be read: %v", dispatcher.Name(), err)
 		}
 		// A single replica outside a cluster leads without one.
 		facts.Leads = isHeld || err != nil
@@ -217,7 +217,7 @@ func (g *gatherer) inFlight(ctx context.Context, dispatcher *installation.Dispat
 	for _, namespace := range dispatcher.Namespaces() {
 		var list corev1.PodList
 		if err := g.client.Get(ctx, &list, cluster.Core(namespace, "pods"), "labelSelector", contract.ControllerIDLabel); err != nil {
-			g.note("the pods in flight could not be counted: %v", err)
+			g.notef("the pods in flight could not be counted: %v", err)
 			return 0
 		}
 		for i := range list.Items {
@@ -238,13 +238,13 @@ const logLines = "20000"
 func (g *gatherer) readLogs(ctx context.Context, dispatcher *installation.Dispatcher, holder string) {
 	pods, err := dispatcher.Pods(ctx, g.client)
 	if err != nil {
-		g.note("the pods of the dispatcher %s could not be listed: %v", dispatcher.Name(), err)
+		g.notef("the pods of the dispatcher %s could not be listed: %v", dispatcher.Name(), err)
 		return
 	}
 	for _, pod := range pods {
 		text, err := g.client.Raw(ctx, cluster.Core(pod.Namespace, "pods", pod.Name, "log"), "tailLines", logLines)
 		if err != nil {
-			g.note("the log of the dispatcher's pod %s could not be read: %v", pod.Name, err)
+			g.notef("the log of the dispatcher's pod %s could not be read: %v", pod.Name, err)
 			continue
 		}
 		lines := logLinesAbout(string(text), g.facts.UUID)
@@ -252,7 +252,7 @@ func (g *gatherer) readLogs(ctx context.Context, dispatcher *installation.Dispat
 		if holder == pod.Name {
 			leads = " (the leader)"
 		}
-		g.note("log of the dispatcher's pod %s/%s%s: %d lines about the job", pod.Namespace, pod.Name, leads, len(lines))
+		g.notef("log of the dispatcher's pod %s/%s%s: %d lines about the job", pod.Namespace, pod.Name, leads, len(lines))
 		g.facts.Log = append(g.facts.Log, lines...)
 	}
 }
