@@ -16,7 +16,7 @@ const (
 	CertManager Group = "cert-manager" // its controllers in one program
 	Tools       Group = "tools"        // helm, ko, and kwok, which simulates nodes
 	Product     Group = "product"      // dispatcher, mutator, entrypoint, agent-stack-k8s
-	Harness     Group = "harness"      // demo, simulator, hello, bench-start
+	Harness     Group = "harness"      // demo, simulator, hello, and the benchmarks and tests of load
 )
 
 // Groups is all of them.
@@ -57,6 +57,8 @@ var programs = []program{
 	{name: "demo", pack: "./cmd/demo", group: Harness},
 	{name: "simulator", pack: "./cmd/simulator", group: Harness},
 	{name: "bench-start", pack: "./cmd/bench-start", group: Harness},
+	{name: "crash", pack: "./cmd/crash", group: Harness},
+	{name: "soak", pack: "./cmd/soak", group: Harness},
 	{name: "hello", pack: "./cmd/hello", group: Harness},
 }
 

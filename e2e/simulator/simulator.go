@@ -68,6 +68,7 @@ type Simulator struct {
 	store        *state.Store
 	repositories *repository.Server
 	faults       fault.Script
+	graphql      *graphqlapi.Server
 	handler      http.Handler
 	directory    string // to remove
 	stop         chan struct{}
@@ -136,6 +137,7 @@ func (s *Simulator) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.graphql = graphql
 	agents := agentapi.New(s.store, agentapi.Options{
 		PingInterval: s.options.PingInterval, JobStatusInterval: s.options.JobStatusInterval,
 		HeartbeatInterval: s.options.HeartbeatInterval, PublicURL: s.options.PublicURL, Secrets: s.options.Secrets,
@@ -207,6 +209,15 @@ func (s *Simulator) AddFaults(faults ...Fault) ([]Fault, error) { return s.fault
 
 // Faults returns the script with its counts.
 func (s *Simulator) Faults() []Fault { return s.faults.List() }
+
+// RemoveFaults ends all faults.
+func (s *Simulator) RemoveFaults() { s.faults.Remove("") }
+
+// Usage returns what GraphQL queries have cost.
+func (s *Simulator) Usage() Usage { return s.graphql.Usage() }
+
+// SetLimits changes the limits on GraphQL queries and begins new windows.
+func (s *Simulator) SetLimits(limits Limits) { s.graphql.SetLimits(limits) }
 
 // Oracle returns the oracle.
 func (s *Simulator) Oracle() Oracle { return Oracle{store: s.store} }
