@@ -31,21 +31,26 @@ func (p *Plane) startEtcd(ctx context.Context) (err error) {
 
 // StartAPIServer starts the API server and waits until it serves.
 func (p *Plane) StartAPIServer(ctx context.Context) (err error) {
-	p.apiServer, err = Start(p.program("kube-apiserver", "kubernetes", "kube-apiserver",
-		"--bind-address="+loopback,
+	audit, err := p.auditArguments()
+	if err != nil {
+		return err
+	}
+	p.apiServer, err = Start(p.program("kube-apiserver", "kubernetes", append([]string{
+		"kube-apiserver",
+		"--bind-address=" + loopback,
 		fmt.Sprintf("--secure-port=%d", p.ports.apiServer),
-		"--cert-dir="+filepath.Join(p.Directory, "pki"),
-		"--token-auth-file="+p.tokenFile(),
-		"--etcd-servers=http://"+address(p.ports.etcd),
+		"--cert-dir=" + filepath.Join(p.Directory, "pki"),
+		"--token-auth-file=" + p.tokenFile(),
+		"--etcd-servers=http://" + address(p.ports.etcd),
 		"--endpoint-reconciler-type=none", // a loopback address is no endpoint
 		"--service-cluster-ip-range=10.97.0.0/24",
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-signing-key-file="+p.accountKeyFile(),
-		"--service-account-key-file="+p.accountKeyFile(),
+		"--service-account-signing-key-file=" + p.accountKeyFile(),
+		"--service-account-key-file=" + p.accountKeyFile(),
 		"--authorization-mode=RBAC",
 		// There is no controller to take the taint off again.
 		"--disable-admission-plugins=TaintNodesByCondition",
-	))
+	}, audit...)...))
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ type Options struct {
 	Nodes int
 	// AgentEndpoint is what the mutator writes into pods.
 	AgentEndpoint string
+	// Audit has the API server write down the dispatcher's requests; see Requests.
+	Audit bool
 }
 
 // Plane is a control plane that runs.

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// longestLife is the longest time that a dispatcher lives between two kills.
-	longestLife = 2500 * time.Millisecond
+	// longestWait is the longest time from a dispatcher's start to a batch of jobs, and
+	// from there to its end, unless that waits for pods.
+	longestWait = 1300 * time.Millisecond
 	// batchPatience bounds the wait for the pods of a batch.
 	batchPatience = 4 * time.Second
 	// leadPatience bounds the wait for a leader: twice a Lease.
@@ -69,13 +70,14 @@ func (k *killer) work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		pause(ctx, time.Duration(k.random.Int64N(int64(longestWait))))
 		before := k.bed.Agents.SeenCount()
 		batch := k.jobs*(kill+1)/k.kills - k.jobs*kill/k.kills
 		if err := k.schedule(batch); err != nil {
 			return err
 		}
 		if k.random.IntN(2) == 0 {
-			pause(ctx, time.Duration(k.random.Int64N(int64(longestLife))))
+			pause(ctx, time.Duration(k.random.Int64N(int64(longestWait))))
 		} else {
 			k.awaitPods(ctx, before+1+k.random.IntN(max(batch, 1)))
 		}

@@ -32,17 +32,18 @@ func lastMessage(path string) string {
 func (k *killer) report(out io.Writer, elapsed time.Duration) error {
 	fmt.Fprintf(out, "\n%s: %d jobs, %d kills, %s\n", k.scenario.name, len(k.scheduled), len(k.deaths), elapsed.Round(time.Second))
 	var ages []time.Duration
-	var inHand, podless, waiting, running int
+	var unbegun, open, podless, waiting, running int
 	said := map[string]int{}
 	for _, met := range k.deaths {
 		ages = append(ages, met.age)
 		said[met.last]++
 		podless, waiting, running = podless+positive(met.podless), waiting+positive(met.waiting), running+positive(met.running)
-		inHand += positive(met.podless + met.waiting)
+		unbegun += positive(met.podless + met.waiting)
+		open += positive(met.podless + met.waiting + met.running)
 	}
 	slices.Sort(ages)
 	fmt.Fprintf(out, "  the dispatcher's age when it was killed: %s to %s, median %s\n", round(ages[0]), round(ages[len(ages)-1]), round(ages[len(ages)/2]))
-	fmt.Fprintf(out, "  of the kills, %d met jobs that were scheduled and not yet begun; %d jobs without a pod, %d pods that had not begun their job, %d running jobs\n", inHand, podless, waiting, running)
+	fmt.Fprintf(out, "  kills that met jobs in hand: %d; not begun yet: %d, of them without a pod: %d, with one: %d; running: %d\n", open, unbegun, podless, waiting, running)
 	unnoted, err := k.unnoted()
 	if err != nil {
 		return err
@@ -63,11 +64,11 @@ func (k *killer) report(out io.Writer, elapsed time.Duration) error {
 	totals := k.bed.Simulator.Oracle().Verdict().Totals
 	fmt.Fprintf(out, "  the oracle: %d jobs, %d acquired, %d finished, %d requests to acquire; %d agents were refused their job\n",
 		totals.Jobs, totals.Acquired, totals.Finished, totals.AcquireAttempts, k.bed.Agents.Refused())
-	return k.problems(inHand)
+	return k.problems(open)
 }
 
 // problems are what the oracle finds wrong, and kills that prove nothing.
-func (k *killer) problems(inHand int) error {
+func (k *killer) problems(open int) error {
 	var problems []error
 	for _, violation := range k.bed.Violations(k.scheduled) {
 		problems = append(problems, errors.New(violation))
@@ -77,7 +78,7 @@ func (k *killer) problems(inHand int) error {
 			problems = append(problems, fmt.Errorf("job %s had %d pods", job.UUID, pods))
 		}
 	}
-	if inHand == 0 {
+	if open == 0 {
 		problems = append(problems, errors.New("no kill met a job in hand: nothing was shown"))
 	}
 	const most = 10

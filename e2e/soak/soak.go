@@ -30,6 +30,9 @@ type Options struct {
 	Seed uint64
 	// Pause is the longest time between two faults; the shortest is a quarter.
 	Pause time.Duration
+	// Settle is how long the programs are left alone before a sample: idle
+	// connections are closed meanwhile.
+	Settle time.Duration
 	// Note is added to the heading.
 	Note string
 	Out  io.Writer
@@ -38,9 +41,6 @@ type Options struct {
 const (
 	jobTime = 8 * time.Second
 	jobTTL  = 20 * time.Second
-	// settling is how long the programs are left alone before a sample: idle
-	// connections are closed meanwhile.
-	settling = 2 * time.Minute
 	// drainPatience bounds the time until all jobs have ended.
 	drainPatience = 10 * time.Minute
 )
@@ -177,7 +177,7 @@ func (s *soak) sampleAtRest(ctx context.Context) (sample, error) {
 	select {
 	case <-ctx.Done():
 		return sample{}, ctx.Err()
-	case <-time.After(min(settling, s.Duration)):
+	case <-time.After(s.Settle):
 	}
 	return s.sample(ctx, true)
 }

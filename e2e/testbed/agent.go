@@ -13,11 +13,12 @@ import (
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator/state"
 )
 
-// Exit statuses of buildkite-agent.
+// Exit statuses of buildkite-agent, and one for agents that do not exit.
 const (
 	exitDone    = 0
 	exitFailed  = 1
 	exitRefused = 27
+	exitNever   = -1
 )
 
 // isGone reports whether a pod does not exist any more; another of its name has
@@ -82,6 +83,9 @@ func (a *Agents) runBriefly(ctx context.Context, pod *corev1.Pod, job string, pa
 		return exitRefused
 	}
 	err = store.Start(job)
+	if a.testbed.options.Endless {
+		return exitNever
+	}
 	sleep(ctx, pause)
 	if err := errors.Join(err, store.Finish(job, state.Finish{ExitStatus: "0"})); err != nil {
 		complain("run job %s: %v", job, err)

@@ -74,6 +74,9 @@ func (a *Agents) observe(ctx context.Context, object any) {
 		return
 	}
 	job := pod.Labels[contract.JobUUIDLabel]
+	if pod.Labels[contract.InjectLabel] == "" {
+		return // nothing has made it a job's
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.pods[job] == nil {
@@ -87,7 +90,9 @@ func (a *Agents) observe(ctx context.Context, object any) {
 	a.begun[pod.UID] = true
 	a.running.Go(func() {
 		status := a.run(ctx, pod, job)
-		a.end(ctx, pod, status)
+		if status != exitNever {
+			a.end(ctx, pod, status)
+		}
 	})
 }
 

@@ -11,6 +11,26 @@ import (
 	"github.com/buildkite/agent-stack-k8s/e2e/simulator"
 )
 
+// step is a pipeline whose jobs' pods have four containers: the agent, the checkout
+// and two of the author's.
+const step = `steps:
+  - label: load
+    command: make test
+    parallelism: %d
+    plugins:
+      - kubernetes:
+          podSpec:
+            containers:
+              - name: test
+                image: example.com/build:1
+                env: [{name: DATABASE, value: "localhost:5432"}]
+                resources: {requests: {cpu: 500m, memory: 256Mi}}
+              - name: report
+                image: example.com/report:1
+                command: [report, --junit]
+                resources: {requests: {cpu: 100m, memory: 64Mi}}
+`
+
 // maxPerBuild is how many jobs Buildkite takes in one upload.
 const maxPerBuild = 500
 
@@ -27,8 +47,7 @@ func (t *Testbed) Schedule(count int) ([]Job, error) {
 		size := min(count-len(jobs), maxPerBuild)
 		at := time.Now()
 		build, err := t.Simulator.CreateBuild(simulator.BuildRequest{
-			Slug:     "load",
-			Pipeline: fmt.Sprintf("steps:\n  - label: load\n    command: make test\n    parallelism: %d\n", size),
+			Slug: "load", Pipeline: fmt.Sprintf(step, size),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("schedule jobs: %w", err)

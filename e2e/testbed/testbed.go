@@ -35,6 +35,10 @@ type Options struct {
 	// Brief agents skip the Agent API: they tell the simulator in this process, so
 	// that they cost next to nothing beside what is measured.
 	Brief bool
+	// Endless jobs begin and never end; only Brief agents run them.
+	Endless bool
+	// Audit has the API server write down the dispatcher's requests; see Requests.
+	Audit bool
 }
 
 // Testbed is all of it, running.
@@ -59,7 +63,7 @@ func Up(ctx context.Context, options Options) (*Testbed, error) {
 	}
 	var err error
 	t.Plane, err = controlplane.Up(ctx, controlplane.Options{
-		Bin: options.Bin, Manifests: options.Manifests, Nodes: options.Nodes, AgentEndpoint: t.URL + "/v3",
+		Bin: options.Bin, Manifests: options.Manifests, Nodes: options.Nodes, AgentEndpoint: t.URL + "/v3", Audit: options.Audit,
 	})
 	if err != nil {
 		return t, err
@@ -92,10 +96,14 @@ func (t *Testbed) startSimulator(ctx context.Context) error {
 		return fmt.Errorf("serve the simulator: %w", err)
 	}
 	t.URL = "http://" + listener.Addr().String()
-	t.Simulator, err = simulator.New(simulator.Options{
+	settings := simulator.Options{
 		PublicURL: t.URL, Organization: organization, DefaultQueue: queue, Limits: t.options.Limits,
 		AgentTokens: []string{agentToken}, GraphQLTokens: []string{graphqlToken},
-	})
+	}
+	if t.options.Brief {
+		settings.HeartbeatTimeout = 24 * time.Hour // they send none
+	}
+	t.Simulator, err = simulator.New(settings)
 	if err != nil {
 		listener.Close()
 		return err

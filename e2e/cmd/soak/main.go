@@ -24,6 +24,7 @@ func main() {
 	pflag.DurationVar(&options.Duration, "duration", time.Hour, "how long jobs are scheduled")
 	pflag.Float64Var(&options.Rate, "rate", 1, "jobs per second")
 	pflag.DurationVar(&options.Warm, "warm-up", time.Minute, "how long jobs run without faults before")
+	pflag.DurationVar(&options.Settle, "settle", 2*time.Minute, "how long everything is left alone before a sample")
 	pflag.DurationVar(&options.Pause, "pause", 20*time.Second, "longest time between two faults")
 	pflag.Uint64Var(&options.Seed, "seed", rand.Uint64N(1<<32), "which faults happen; random unless given")
 	pflag.StringVar(&options.Manifests, "manifests", "manifests", "`DIRECTORY` of the manifests")
