@@ -57,6 +57,7 @@ var programs = []program{
 	{name: "demo", pack: "./cmd/demo", group: Harness},
 	{name: "simulator", pack: "./cmd/simulator", group: Harness},
 	{name: "bench-start", pack: "./cmd/bench-start", group: Harness},
+	{name: "bench-dispatch", pack: "./cmd/bench-dispatch", group: Harness},
 	{name: "crash", pack: "./cmd/crash", group: Harness},
 	{name: "soak", pack: "./cmd/soak", group: Harness},
 	{name: "hello", pack: "./cmd/hello", group: Harness},

@@ -13,7 +13,7 @@ import (
 // without their bodies.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived, ResponseStarted]
+omitStages: [RequestReceived]
 rules:
 - level: Metadata
   users: ["system:serviceaccount:buildkite:dispatcher"]
@@ -43,9 +43,9 @@ type Request struct {
 	Code int
 }
 
-// Requests returns the dispatcher's requests that have ended, in the order in which
-// they were written down; that may be a second late. A watch ends with its
-// connection.
+// Requests returns the dispatcher's requests that have been answered, in the order
+// in which they were written down; that may take half a minute. A watch counts when
+// it begins.
 func (p *Plane) Requests() ([]Request, error) {
 	file, err := os.Open(p.auditFile())
 	if os.IsNotExist(err) {
@@ -60,13 +60,16 @@ func (p *Plane) Requests() ([]Request, error) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var event struct {
-			Verb           string
+			Stage, Verb    string
 			RequestURI     string
 			ObjectRef      struct{ Resource, Subresource string }
 			ResponseStatus struct{ Code int }
 		}
 		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
 			continue // the last line may be half written
+		}
+		if event.Verb == "watch" && event.Stage != "ResponseStarted" {
+			continue // it has been counted
 		}
 		resource := event.ObjectRef.Resource
 		if event.ObjectRef.Subresource != "" {

@@ -50,6 +50,8 @@ type (
 	Verdict = state.Verdict
 	// Limits are those on GraphQL queries.
 	Limits = graphqlapi.Limits
+	// Consumption is what one user has used.
+	Consumption = graphqlapi.Consumption
 	// Usage is what GraphQL queries have cost.
 	Usage = graphqlapi.Usage
 	// Report is what the oracle says about all jobs.

@@ -36,8 +36,8 @@ const maxPerBuild = 500
 
 // Job is a job that was scheduled.
 type Job struct {
-	UUID      string
-	Scheduled time.Time
+	UUID, Build string
+	Scheduled   time.Time
 }
 
 // Schedule makes so many jobs, in as few builds as Buildkite allows.
@@ -53,13 +53,28 @@ func (t *Testbed) Schedule(count int) ([]Job, error) {
 			return nil, fmt.Errorf("schedule jobs: %w", err)
 		}
 		for _, job := range build.Commands() {
-			jobs = append(jobs, Job{UUID: job.UUID, Scheduled: at})
+			jobs = append(jobs, Job{UUID: job.UUID, Build: build.UUID, Scheduled: at})
 		}
 	}
 	return jobs, nil
 }
 
-// Drain waits until every job has ended, and reports progress from time to time.
+// Cancel cancels whatever is left of the jobs' builds.
+func (t *Testbed) Cancel(jobs []Job) error {
+	cancelled := map[string]bool{}
+	for _, job := range jobs {
+		if cancelled[job.Build] {
+			continue
+		}
+		cancelled[job.Build] = true
+		if _, err := t.Simulator.Store().CancelBuild(job.Build, "testbed"); err != nil {
+			return fmt.Errorf("cancel build %s: %w", job.Build, err)
+		}
+	}
+	return nil
+}
+
+// Drain waits until every job has ended.
 func (t *Testbed) Drain(ctx context.Context) error {
 	for t.Simulator.Oracle().Verdict().Open > 0 {
 		select {
@@ -98,4 +113,18 @@ func (t *Testbed) Pods(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("count the pods: %w", err)
 	}
 	return len(pods.Items), nil
+}
+
+// AwaitPods waits until so many jobs have ever had a pod.
+func (t *Testbed) AwaitPods(ctx context.Context, count int, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for t.Agents.SeenCount() < count {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d jobs to have a pod, of which %d have: %w", count, t.Agents.SeenCount(), ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
 }
