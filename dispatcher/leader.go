@@ -14,12 +14,15 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// A dead leader is replaced after the lease's duration at most. It gives up
-// before that, and tries more often.
+// A dead leader is replaced after the lease's duration at most. The others see a
+// renewal only when they try for the lease, and then again let some time pass
+// between its end and their next try, each up to 2.2 times the time between tries:
+// so the Lease object's own duration is shorter. The leader gives up before that.
 const (
 	leaseDuration     = 15 * time.Second
-	leaseRenewalShare = 2.0 / 3
-	leaseRetryShare   = 2.0 / 15
+	leaseObjectShare  = 10.0 / 15
+	leaseRenewalShare = 7.0 / 15
+	leaseRetryShare   = 1.0 / 15
 )
 
 // lease is where replicas agree on a leader.
@@ -53,7 +56,7 @@ func lead(ctx context.Context, client kubernetes.Interface, lease lease, work fu
 			Client:     client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 		},
-		LeaseDuration:   lease.duration,
+		LeaseDuration:   lease.share(leaseObjectShare),
 		RenewDeadline:   lease.share(leaseRenewalShare),
 		RetryPeriod:     lease.share(leaseRetryShare),
 		ReleaseOnCancel: true,

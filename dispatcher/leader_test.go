@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 )
@@ -75,4 +77,42 @@ func TestLeadStandsBy(t *testing.T) {
 	if err := <-firstDone; err != nil {
 		t.Error(err)
 	}
+}
+
+// A replica takes over within the lease's duration of the last that was heard of a
+// leader that died.
+func TestLeadTakesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leases := fake.NewClientset()
+		renew := func() {
+			now := metav1.NowMicro()
+			object := &coordinationv1.Lease{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "lease"},
+				Spec:       coordinationv1.LeaseSpec{HolderIdentity: new("dead soon"), RenewTime: &now, AcquireTime: &now, LeaseDurationSeconds: new(int32(leaseObjectShare * leaseDuration.Seconds()))},
+			}
+			client := leases.CoordinationV1().Leases("ns")
+			_ = client.Delete(t.Context(), "lease", metav1.DeleteOptions{})
+			if _, err := client.Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		renew()
+		ctx, cancel := context.WithCancel(t.Context())
+		leads, done := make(chan time.Time, 1), make(chan error, 1)
+		go func() {
+			done <- lead(ctx, leases, lease{"ns", "lease", leaseDuration}, func(context.Context) error { leads <- time.Now(); return nil })
+		}()
+		for range 20 {
+			time.Sleep(time.Second)
+			renew()
+		}
+		died := time.Now()
+		if took := (<-leads).Sub(died); took <= 0 || took > leaseDuration {
+			t.Errorf("another leader came %s after the last renewal, want %s at most", took, leaseDuration)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

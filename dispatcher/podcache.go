@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,8 +34,9 @@ type PodCache struct {
 	namespace    string
 	informer     cache.SharedIndexInformer
 
-	mu         sync.Mutex
-	unobserved map[types.UID]unobservedPod
+	mu sync.Mutex
+	// unobserved pods are by their job's UUID: most questions are about one job.
+	unobserved map[string][]unobservedPod
 }
 
 // unobservedPod was created, but the watch has not told of it yet.
@@ -46,7 +48,7 @@ type unobservedPod struct {
 // NewPodCache makes a cache of the namespace's job pods. Run fills it.
 func NewPodCache(client kubernetes.Interface, namespace, controllerID string) (*PodCache, error) {
 	informer := cache.NewSharedIndexInformer(podLists(client, namespace), &corev1.Pod{}, 0, cache.Indexers{jobIndex: indexByJob})
-	c := &PodCache{controllerID: controllerID, namespace: namespace, informer: informer, unobserved: map[types.UID]unobservedPod{}}
+	c := &PodCache{controllerID: controllerID, namespace: namespace, informer: informer, unobserved: map[string][]unobservedPod{}}
 	if err := informer.SetTransform(trimPod); err != nil {
 		return nil, fmt.Errorf("trim pods: %w", err)
 	}
@@ -115,69 +117,95 @@ func (c *PodCache) observe(object any) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.unobserved, record.UID)
+	c.forget(record.JobUUID(), func(pod unobservedPod) bool { return pod.record.UID == record.UID })
+}
+
+// forget drops created pods of a job. The lock must be held.
+func (c *PodCache) forget(job string, which func(unobservedPod) bool) {
+	pods, found := c.unobserved[job]
+	if !found {
+		return
+	}
+	if pods = slices.DeleteFunc(pods, which); len(pods) == 0 {
+		delete(c.unobserved, job)
+	} else {
+		c.unobserved[job] = pods
+	}
 }
 
 // Created counts a pod from the moment its creation was answered.
 func (c *PodCache) Created(record *PodRecord) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.unobserved[record.UID] = unobservedPod{record: record, since: time.Now()}
+	job := record.JobUUID()
+	c.unobserved[job] = append(c.unobserved[job], unobservedPod{record: record, since: time.Now()})
 }
 
 // ForJob returns the pods that carry a job's UUID.
 func (c *PodCache) ForJob(uuid string) []*PodRecord {
-	return c.withUnobserved(func() []any {
+	return merge(c.stillUnobserved(uuid), func() []any {
 		objects, err := c.informer.GetIndexer().ByIndex(jobIndex, uuid)
 		if err != nil {
 			// The index was given to the informer above.
 			panic("look up pods by job: " + err.Error())
 		}
 		return objects
-	}, func(pod *PodRecord) bool { return pod.JobUUID() == uuid })
+	})
 }
 
 // Own returns this dispatcher's pods.
 func (c *PodCache) Own() []*PodRecord {
-	return c.withUnobserved(c.informer.GetIndexer().List, func(pod *PodRecord) bool { return pod.OwnedBy(c.controllerID) })
+	records := merge(c.allUnobserved(), c.informer.GetIndexer().List)
+	return slices.DeleteFunc(records, func(pod *PodRecord) bool { return !pod.OwnedBy(c.controllerID) })
 }
 
-// withUnobserved returns the pods that the informer holds, and those created
-// that it does not hold yet, as far as they are wanted. The created ones are
-// read first: a pod that moves over meanwhile is seen twice, and not missed.
-func (c *PodCache) withUnobserved(held func() []any, want func(*PodRecord) bool) []*PodRecord {
-	created := c.stillUnobserved()
-	var records []*PodRecord
-	for _, object := range held() {
-		record, isRecord := object.(*PodRecord)
-		if !isRecord {
-			continue
-		}
-		delete(created, record.UID)
-		if want(record) {
+// merge returns the pods that the informer holds, and those created that it does
+// not hold yet. The created ones have been read first: a pod that moves over
+// meanwhile is seen twice, and not missed.
+func merge(created map[types.UID]*PodRecord, held func() []any) []*PodRecord {
+	objects := held()
+	records := make([]*PodRecord, 0, len(objects)+len(created))
+	for _, object := range objects {
+		if record, isRecord := object.(*PodRecord); isRecord {
+			delete(created, record.UID)
 			records = append(records, record)
 		}
 	}
 	for _, record := range created {
-		if want(record) {
-			records = append(records, record)
-		}
+		records = append(records, record)
 	}
 	return records
 }
 
-// stillUnobserved returns created pods that no event has told of, and forgets
-// those whose events a relist has swallowed.
-func (c *PodCache) stillUnobserved() map[types.UID]*PodRecord {
+// stillUnobserved returns a job's created pods that no event has told of, and
+// forgets those whose events a relist has swallowed. It is nil if there are none.
+func (c *PodCache) stillUnobserved(job string) map[types.UID]*PodRecord {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	records := make(map[types.UID]*PodRecord, len(c.unobserved))
-	for uid, pod := range c.unobserved {
-		if time.Since(pod.since) > unobservedPatience && c.isPast(pod.record.ResourceVersion) {
-			delete(c.unobserved, uid)
-		} else {
-			records[uid] = pod.record
+	return c.collect(nil, job)
+}
+
+// allUnobserved is stillUnobserved of all jobs.
+func (c *PodCache) allUnobserved() map[types.UID]*PodRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var records map[types.UID]*PodRecord
+	for job := range c.unobserved {
+		records = c.collect(records, job)
+	}
+	return records
+}
+
+// collect adds a job's created pods to records. The lock must be held.
+func (c *PodCache) collect(records map[types.UID]*PodRecord, job string) map[types.UID]*PodRecord {
+	c.forget(job, func(pod unobservedPod) bool {
+		return time.Since(pod.since) > unobservedPatience && c.isPast(pod.record.ResourceVersion)
+	})
+	for _, pod := range c.unobserved[job] {
+		if records == nil {
+			records = map[types.UID]*PodRecord{}
 		}
+		records[pod.record.UID] = pod.record
 	}
 	return records
 }

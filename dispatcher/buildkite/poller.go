@@ -173,16 +173,17 @@ func (p *poller) wanted() int {
 	return min(max(2*p.mirror.takenSince(p.lastFull), leastWindow), window)
 }
 
-// enough returns a condition that is true once there are enough jobs to take.
+// enough returns a condition that is true once there are enough jobs to take. It is
+// asked of a growing list, and looks at each job once.
 func (p *poller) enough(known func(string) bool) func([]listedJob) bool {
-	wanted := p.wanted()
+	wanted, seen, waiting := p.wanted(), 0, 0
 	return func(jobs []listedJob) bool {
-		waiting := 0
-		for _, job := range jobs {
+		for _, job := range jobs[seen:] {
 			if !known(job.job.UUID) {
 				waiting++
 			}
 		}
+		seen = len(jobs)
 		return waiting >= wanted
 	}
 }

@@ -17,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/buildkite/agent-stack-k8s/e2e/controlplane"
-	"github.com/buildkite/agent-stack-k8s/e2e/simulator"
 	"github.com/buildkite/agent-stack-k8s/e2e/testbed"
 )
 
@@ -39,7 +38,7 @@ func memory(ctx context.Context, options Options) (err error) {
 	if len(options.Live) == 0 {
 		return nil
 	}
-	bedding := bedOptions(options, simulator.Limits{})
+	bedding := bedOptions(options, lifted())
 	bedding.Endless = true
 	bed, err := testbed.Up(ctx, bedding)
 	defer func() { err = errors.Join(err, bed.Stop()) }()

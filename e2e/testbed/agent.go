@@ -77,7 +77,9 @@ func (a *Agents) runBriefly(ctx context.Context, pod *corev1.Pod, job string, pa
 		return exitFailed
 	}
 	store.Connect(agent.UUID)
-	defer store.Disconnect(agent.UUID)
+	if !a.testbed.options.Endless {
+		defer store.Disconnect(agent.UUID) // which would end the job
+	}
 	if _, err := store.Acquire(agent.UUID, job); err != nil {
 		a.noteRefused()
 		return exitRefused
