@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Compiles what is named (all, if nothing is) and prints the directory it is in.
 BUILD := go -C e2e run ./cmd/build
 # Packages of e2e that need no root and no cluster.
-E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agenttest -e /e2e/install)
+E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agenttest -e /e2e/install -e /crash -e /soak)
 
 ##@ Try it
 .PHONY: try
@@ -46,7 +46,8 @@ check: ## The contributor's minute: vet, unit and golden tests. No root, no clus
 .PHONY: test
 test: check ## Everything: check, then the real cluster with the real agent and cert-manager. Root. CONTEXT=name is not used here.
 	go test -count=1 -tags root ./cmd/entrypoint
-	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest
+	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest ./crash ./soak && \
+		"$$bin/bench-dispatch" --jobs=50 --rounds=1 --nodes=3 --live=20 --steady=5s --settle=2s --ignore-targets
 
 .PHONY: bench-start
 bench-start: ## How fast a job starts: the existing stack's kind of pod, ours, the floor. Root. Results go to e2e/results/.
@@ -56,6 +57,21 @@ bench-start: ## How fast a job starts: the existing stack's kind of pod, ours, t
 .PHONY: bench-admission
 bench-admission: ## The webhook beside controller-runtime's Defaulter: time, memory, bytes, 1,000 reviews at once. Results go to e2e/results/.
 	@mkdir -p e2e/results && nice -n -20 go -C e2e run ./cmd/bench-admission | tee "e2e/results/$$(date -u +%F)-bench-admission.txt"
+
+.PHONY: bench-dispatch
+bench-dispatch: ## 5,000 jobs on a real API server with simulated nodes: rate beside a floor, cost, memory, GraphQL points. Results go to e2e/results/.
+	@mkdir -p e2e/results && bin=$$($(BUILD) kubernetes kwok product bench-dispatch) && \
+		"$$bin/bench-dispatch" --results="e2e/results/$$(date -u +%F)-bench-dispatch.txt"
+
+.PHONY: crash
+crash: ## 500 jobs while the dispatcher is killed 50 times: each is run once. Results go to e2e/results/. ARGS='--seed=1' does it again.
+	@mkdir -p e2e/results && bin=$$($(BUILD) kubernetes kwok product crash) && \
+		"$$bin/crash" --results="e2e/results/$$(date -u +%F)-crash.txt" $(ARGS)
+
+.PHONY: soak
+soak: ## An hour of jobs and random faults: goroutines, heap and pods end where they began. Results go to e2e/results/. ARGS='--duration=8h' is longer.
+	@mkdir -p e2e/results && bin=$$($(BUILD) kubernetes kwok product soak) && \
+		"$$bin/soak" --results="e2e/results/$$(date -u +%F)-soak.txt" $(ARGS)
 
 # Go's fuzzer fails with "context deadline exceeded" where its time is up in the
 # middle of an input (golang/go#75804): that is no finding, and names no input.

@@ -30,7 +30,7 @@ func (p *Plane) auditArguments() ([]string, error) {
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return nil, fmt.Errorf("write the audit policy: %w", err)
 	}
-	return []string{"--audit-policy-file=" + policy, "--audit-log-path=" + p.auditFile(), "--audit-log-mode=batch"}, nil
+	return []string{"--audit-policy-file=" + policy, "--audit-log-path=" + p.auditFile(), "--audit-log-mode=batch", "--audit-log-batch-max-wait=1s"}, nil
 }
 
 // Request is what the dispatcher asked the API server for.
@@ -44,7 +44,7 @@ type Request struct {
 }
 
 // Requests returns the dispatcher's requests that have been answered, in the order
-// in which they were written down; that may take half a minute. A watch counts when
+// in which they were written down, about a second later. A watch counts when
 // it begins.
 func (p *Plane) Requests() ([]Request, error) {
 	file, err := os.Open(p.auditFile())

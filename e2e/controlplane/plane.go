@@ -24,7 +24,7 @@ const (
 )
 
 const (
-	startPatience = 2 * time.Minute
+	startPatience = 5 * time.Minute // a busy machine
 	stopPatience  = 20 * time.Second
 )
 

@@ -29,14 +29,14 @@ func steady(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	dispatcher, err := startDispatcher(ctx, bed, options, "--job-ttl=30s")
+	dispatcher, err := startDispatcher(ctx, bed, options, "--job-ttl="+options.Settle.String())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dispatcher.Stop(time.Minute)) }()
 	// A dispatcher learns of the limits with its first answers, and of others that use
 	// the same token.
-	pause(ctx, 30*time.Second)
+	pause(ctx, options.Settle)
 	pointsBefore := bed.Simulator.Usage().Users[0].Points
 	before, err := usageOf(bed, dispatcher)
 	if err != nil {
@@ -54,7 +54,7 @@ func steady(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	pause(ctx, 45*time.Second) // the last pods are deleted, and audited
+	pause(ctx, 3*options.Settle/2) // the last pods are deleted, and audited
 	return reportSteady(options, bed, jobs, steadyResult{points: user.Points - pointsBefore, user: user, used: after.since(before)})
 }
 
@@ -86,8 +86,8 @@ type steadyResult struct {
 func reportSteady(options Options, bed *testbed.Testbed, jobs []testbed.Job, result steadyResult) error {
 	out := options.Out
 	count := float64(len(jobs))
-	fmt.Fprintf(out, "\n3. Steadily: %d jobs, %g per second for %s, each up to %s long, pods deleted 30 s after. Buildkite's published limits: 5,000 points per user in 5 minutes.\n",
-		len(jobs), options.SteadyRate, options.Steady, steadyJobTime)
+	fmt.Fprintf(out, "\n3. Steadily: %d jobs, %g per second for %s, each up to %s long, pods deleted %s after. Buildkite's published limits: 5,000 points per user in 5 minutes.\n",
+		len(jobs), options.SteadyRate, options.Steady, steadyJobTime, options.Settle)
 	times := bed.Times(jobs)
 	fmt.Fprintf(out, "  scheduled -> created: p50 %.2f s, p99 %.2f s, longest %.2f s\n", times.Quantile(.5).Seconds(), times.Quantile(.99).Seconds(), times.Quantile(1).Seconds())
 	perJob := float64(result.points) / count
@@ -103,10 +103,10 @@ func reportSteady(options Options, bed *testbed.Testbed, jobs []testbed.Job, res
 	fmt.Fprintf(out, "Targets: at most %.0f points per job: %s; never above %d points in 5 minutes: %s.\n", targetPoints, verdict(perJob <= targetPoints), targetPeak, verdict(result.user.Peak <= targetPeak && result.user.Refused == 0))
 	problems := []error{}
 	if perJob > targetPoints {
-		problems = append(problems, missedTarget("%.2f points per job; want %.0f", perJob, targetPoints))
+		problems = append(problems, options.missed("%.2f points per job; want %.0f", perJob, targetPoints))
 	}
 	if result.user.Peak > targetPeak || result.user.Refused > 0 {
-		problems = append(problems, missedTarget("%d points in 5 minutes, %d queries refused", result.user.Peak, result.user.Refused))
+		problems = append(problems, options.missed("%d points in 5 minutes, %d queries refused", result.user.Peak, result.user.Refused))
 	}
 	for _, violation := range bed.Violations(jobs) {
 		problems = append(problems, errors.New(violation))

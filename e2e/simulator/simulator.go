@@ -210,8 +210,8 @@ func (s *Simulator) AddFaults(faults ...Fault) ([]Fault, error) { return s.fault
 // Faults returns the script with its counts.
 func (s *Simulator) Faults() []Fault { return s.faults.List() }
 
-// RemoveFaults ends all faults.
-func (s *Simulator) RemoveFaults() { s.faults.Remove("") }
+// RemoveFault ends a fault; with an empty ID, all.
+func (s *Simulator) RemoveFault(id string) { s.faults.Remove(id) }
 
 // Usage returns what GraphQL queries have cost.
 func (s *Simulator) Usage() Usage { return s.graphql.Usage() }

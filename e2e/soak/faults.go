@@ -80,10 +80,18 @@ func scripted(one simulator.Fault) misfortune {
 	return misfortune{name, 1, func(_ context.Context, s *soak) error {
 		again := one
 		again.Count = 1 + s.random.IntN(4)
-		_, err := s.bed.Simulator.AddFaults(again)
-		return err
+		added, err := s.bed.Simulator.AddFaults(again)
+		if err != nil {
+			return err
+		}
+		// Or faults would queue up before a program that asks less and less often.
+		time.AfterFunc(faultLife, func() { s.bed.Simulator.RemoveFault(added[0].ID) })
+		return nil
 	}}
 }
+
+// faultLife is how long a fault waits for requests to spoil.
+const faultLife = 15 * time.Second
 
 func pauseQueue(ctx context.Context, s *soak) error {
 	store := s.bed.Simulator.Store()

@@ -33,17 +33,15 @@ type Options struct {
 	// Settle is how long the programs are left alone before a sample: idle
 	// connections are closed meanwhile.
 	Settle time.Duration
+	// JobTime is how long a job takes at most, JobTTL how long its pod stays after.
+	JobTime, JobTTL time.Duration
 	// Note is added to the heading.
 	Note string
 	Out  io.Writer
 }
 
-const (
-	jobTime = 8 * time.Second
-	jobTTL  = 20 * time.Second
-	// drainPatience bounds the time until all jobs have ended.
-	drainPatience = 10 * time.Minute
-)
+// drainPatience bounds the time until all jobs have ended.
+const drainPatience = 10 * time.Minute
 
 // soak is one run.
 type soak struct {
@@ -67,14 +65,14 @@ The real dispatcher and mutator as processes, the real API server, etcd and sche
 acquires and finishes the jobs at the simulator's Agent API. GraphQL with the published limits of 5,000 points per user in 5 minutes.
 `, time.Now().UTC().Format("2006-01-02 15:04"), bench.Machine(), s.Duration, s.Rate, s.Seed, s.Note)
 	s.bed, err = testbed.Up(ctx, testbed.Options{
-		Bin: s.Bin, Manifests: s.Manifests, Nodes: 5, JobTime: jobTime, Limits: simulator.PublishedLimits(),
+		Bin: s.Bin, Manifests: s.Manifests, Nodes: 5, JobTime: s.JobTime, Limits: simulator.PublishedLimits(),
 	})
 	defer func() { err = errors.Join(err, s.bed.Stop()) }()
 	if err != nil {
 		return err
 	}
 	s.dispatcher, err = s.bed.StartDispatcher(controlplane.DispatcherOptions{Name: "dispatcher", Arguments: []string{
-		"--max-in-flight=500", "--job-ttl=" + jobTTL.String(), "--buildkite-request-timeout=15s",
+		"--max-in-flight=500", "--job-ttl=" + s.JobTTL.String(), "--buildkite-request-timeout=15s",
 	}})
 	if err != nil {
 		return err
@@ -115,7 +113,11 @@ func (s *soak) load(ctx context.Context) error {
 		s.schedule(loading, s.Duration)
 	})
 	var failure error
-	running.Go(func() { failure = s.spoil(loading) })
+	running.Go(func() {
+		if failure = s.spoil(loading); failure != nil {
+			stop()
+		}
+	})
 	ticker := time.NewTicker(max(s.Duration/20, 10*time.Second))
 	defer ticker.Stop()
 	for loading.Err() == nil {
@@ -126,7 +128,7 @@ func (s *soak) load(ctx context.Context) error {
 		}
 	}
 	running.Wait()
-	s.bed.Simulator.RemoveFaults()
+	s.bed.Simulator.RemoveFault("")
 	s.printLine(ctx, time.Since(began))
 	return errors.Join(failure, ctx.Err())
 }

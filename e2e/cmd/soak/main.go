@@ -20,7 +20,7 @@ import (
 
 func main() {
 	var results, note string
-	options := soak.Options{Out: os.Stdout}
+	options := soak.Options{Out: os.Stdout, JobTime: 8 * time.Second, JobTTL: 20 * time.Second}
 	pflag.DurationVar(&options.Duration, "duration", time.Hour, "how long jobs are scheduled")
 	pflag.Float64Var(&options.Rate, "rate", 1, "jobs per second")
 	pflag.DurationVar(&options.Warm, "warm-up", time.Minute, "how long jobs run without faults before")
