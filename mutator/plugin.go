@@ -2,6 +2,7 @@ package mutator
 
 import (
 	"encoding/json"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -133,4 +134,10 @@ func rawSidecars(text []byte) []json.RawMessage {
 		return nil
 	}
 	return raw.Sidecars
+}
+
+// PluginFields is the type that the plugin annotation is decoded into, for those
+// who describe it. The fields' names are in their json tags.
+func PluginFields() reflect.Type {
+	return reflect.TypeFor[plugin]()
 }

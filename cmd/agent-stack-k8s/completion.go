@@ -77,8 +77,8 @@ func completionTree(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	for _, command := range allCommands() {
 		each := &cobra.Command{Use: command.name, Short: command.summary, Run: func(*cobra.Command, []string) {}}
-		if command.name == "completion" {
-			each.ValidArgs = []string{"bash", "zsh", "fish", "powershell"}
+		if words := arguments[command.name]; words != nil {
+			each.ValidArgs = words
 			each.ValidArgsFunction = cobra.FixedCompletions(each.ValidArgs, cobra.ShellCompDirectiveNoFileComp)
 		}
 		if command.flags != nil {
@@ -90,6 +90,12 @@ func completionTree(stdout, stderr io.Writer) *cobra.Command {
 	}
 
 	return root
+}
+
+// arguments are what commands take beside options.
+var arguments = map[string][]string{
+	"completion": {"bash", "zsh", "fish", "powershell"},
+	"schema":     {"pipeline", "step", "plugin"},
 }
 
 // values are what options of a name may be.

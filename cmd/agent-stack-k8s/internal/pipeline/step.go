@@ -1,6 +1,11 @@
 package pipeline
 
-import "github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
+import (
+	"maps"
+	"slices"
+
+	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/document"
+)
 
 // Type is what kind of step something is.
 type Type string
@@ -36,6 +41,30 @@ var typesByName = map[string]Type{
 	"wait": WaitStep, "waiter": WaitStep,
 	"block": BlockStep, "manual": BlockStep, "input": InputStep,
 	"trigger": TriggerStep, "group": GroupStep,
+}
+
+// Keys are those that make a step one of a type.
+func Keys(step Type) []string {
+	var keys []string
+	for _, one := range typesByKey {
+		if one.step == step {
+			keys = append(keys, one.key)
+		}
+	}
+
+	return keys
+}
+
+// Names are the values of the key "type" for a type of step.
+func Names(step Type) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(typesByName)) {
+		if typesByName[name] == step {
+			names = append(names, name)
+		}
+	}
+
+	return names
 }
 
 // TypeOf returns the type of a step, and the key that makes it one. The key is

@@ -27,18 +27,26 @@ func (c *checker) concurrency(node *document.Node, path string) {
 	}
 }
 
-// retry checks the rules by which a job is run again.
+// retry is the rules by which a job is run again.
 // Source: https://buildkite.com/docs/pipelines/configure/retry
-func retry(c *checker, value *document.Node, path string) {
-	if !isObject(value) {
-		object(c, value, path)
+var retry = objectOf("retry", map[string]check{
+	"automatic": {look: lookAtAutomaticRetry, schema: anyOf(flagSchema, closed(retryRule), listOf(closed(retryRule)))},
+	"manual":    {look: lookAtManualRetry, schema: anyOf(flagSchema, closed(manualRetry))},
+})
 
-		return
-	}
-	c.fields(value, path, map[string]check{"automatic": automaticRetry, "manual": manualRetry}, "retry")
+// objectOf is an object with these keys and no others.
+func objectOf(of string, known map[string]check) check {
+	return check{schema: closed(known), look: func(c *checker, value *document.Node, path string) {
+		if !isObject(value) {
+			object.look(c, value, path)
+
+			return
+		}
+		c.fields(value, path, known, of)
+	}}
 }
 
-func automaticRetry(c *checker, value *document.Node, path string) {
+func lookAtAutomaticRetry(c *checker, value *document.Node, path string) {
 	switch {
 	case unknown(value) || isFlag(value):
 	case value.Kind == document.List:
@@ -59,20 +67,23 @@ func automaticRetry(c *checker, value *document.Node, path string) {
 }
 
 var retryRule = map[string]check{
-	"exit_status":   exitStatuses,
-	"limit":         want("a number of retries from 0 to 10", func(value *document.Node) bool { return isNumberFrom(0)(value) && !isNumberFrom(11)(value) }),
+	"exit_status": {look: lookAtExitStatuses, schema: anyOf(exitStatusSchema, listOf(anyOf(exitStatusSchema, null)))},
+	"limit": want("a number of retries from 0 to 10", func(value *document.Node) bool { return isNumberFrom(0)(value) && !isNumberFrom(11)(value) },
+		anyOf(Schema{"type": "integer", "minimum": 0, "maximum": 10}, Schema{"type": "string", "pattern": `^([0-9]|10)$`}, variable)),
 	"signal":        texts,
-	"signal_reason": signalReasons,
+	"signal_reason": {look: lookAtSignalReasons, schema: texts.schema},
 }
 
-func exitStatuses(c *checker, value *document.Node, path string) {
+var manualRetry = map[string]check{"allowed": flag, "permit_on_passed": flag, "reason": text}
+
+func lookAtExitStatuses(c *checker, value *document.Node, path string) {
 	if value.Kind != document.List {
-		exitStatus(c, value, path)
+		lookAtExitStatus(c, value, path)
 
 		return
 	}
 	for i, item := range value.Items {
-		exitStatus(c, item, path+"["+strconv.Itoa(i)+"]")
+		lookAtExitStatus(c, item, path+"["+strconv.Itoa(i)+"]")
 	}
 }
 
@@ -81,7 +92,7 @@ var reasons = []string{
 	"*", "none", "agent_refused", "agent_stop", "agent_incompatible", "cancel", "process_run_error", "signature_rejected", "stack_error",
 }
 
-func signalReasons(c *checker, value *document.Node, path string) {
+func lookAtSignalReasons(c *checker, value *document.Node, path string) {
 	items := value.Items
 	if value.Kind != document.List {
 		items = []*document.Node{value}
@@ -95,7 +106,7 @@ func signalReasons(c *checker, value *document.Node, path string) {
 			}
 		}
 		if item.Kind != document.Scalar {
-			texts(c, value, path)
+			texts.look(c, value, path)
 
 			return
 		}
@@ -107,18 +118,29 @@ func signalReasons(c *checker, value *document.Node, path string) {
 	}
 }
 
-func manualRetry(c *checker, value *document.Node, path string) {
+func lookAtManualRetry(c *checker, value *document.Node, path string) {
 	switch {
 	case unknown(value) || isFlag(value):
 	case value.Kind == document.Object:
-		c.fields(value, path, map[string]check{"allowed": flag, "permit_on_passed": flag, "reason": text}, "retry.manual")
+		c.fields(value, path, manualRetry, "retry.manual")
 	default:
 		c.errorf(value.Position, finding.StepValue, path, "want true, false, or an object with allowed, permit_on_passed and reason, found %s", found(value))
 	}
 }
 
-// fields checks what a block or input step asks for.
-func fields(c *checker, value *document.Node, path string) {
+// Fields of a block or input step.
+var (
+	fields    = check{look: lookAtFields, schema: listOf(anyOf(required(closed(textField), "text", "key"), required(closed(selectField), "select", "key", "options")))}
+	textField = map[string]check{"text": text, "key": text, "hint": text, "required": flag, "default": texts, "format": text}
+	// The options are looked at with the field.
+	selectField = map[string]check{
+		"select": text, "key": text, "hint": text, "required": flag, "default": texts, "multiple": flag,
+		"options": {schema: Schema{"type": "array", "minItems": 1}},
+	}
+)
+
+// lookAtFields checks what a block or input step asks for.
+func lookAtFields(c *checker, value *document.Node, path string) {
 	if value.Kind != document.List {
 		c.errorf(value.Position, finding.StepValue, path, "want a list of fields, found %s", found(value))
 
@@ -126,14 +148,14 @@ func fields(c *checker, value *document.Node, path string) {
 	}
 	for i, item := range value.Items {
 		here := path + "[" + strconv.Itoa(i) + "]"
-		known := map[string]check{"text": text, "key": text, "hint": text, "required": flag, "default": texts, "format": text}
+		known := textField
 		switch {
 		case item.Kind != document.Object || item.Entry("text") == nil && item.Entry("select") == nil:
 			c.errorf(item.Position, finding.StepValue, here, "want a field with the key text or select")
 
 			continue
 		case item.Entry("select") != nil:
-			known = map[string]check{"select": text, "key": text, "hint": text, "required": flag, "default": texts, "multiple": flag, "options": nil}
+			known = selectField
 			if options := item.Get("options"); options == nil || options.Kind != document.List || len(options.Items) == 0 {
 				c.errorf(item.Position, finding.StepValue, here+".options", "a select field needs a list of options, each with label and value")
 			}
@@ -145,14 +167,7 @@ func fields(c *checker, value *document.Node, path string) {
 	}
 }
 
-func triggeredBuild(c *checker, value *document.Node, path string) {
-	if !isObject(value) {
-		object(c, value, path)
-
-		return
-	}
-	c.fields(value, path, map[string]check{"branch": text, "commit": text, "message": text, "env": env, "meta_data": object}, "build")
-}
+var triggeredBuild = objectOf("build", map[string]check{"branch": text, "commit": text, "message": text, "env": env, "meta_data": object})
 
 // dimensions are the names of a matrix's dimensions; "" is that of a list.
 func dimensions(value *document.Node) (map[string]bool, bool) {

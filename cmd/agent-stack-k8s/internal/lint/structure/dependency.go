@@ -95,8 +95,12 @@ func (c *checker) depends(node *document.Node, path string) {
 	}
 }
 
-// dependsOn checks the form: null, a name, or a list of names and of objects.
-func dependsOn(c *checker, value *document.Node, path string) {
+// dependsOn is null, a name, or a list of names and of objects.
+var dependsOn = check{look: lookAtDependsOn, schema: anyOf(scalarSchema, listOf(anyOf(scalarSchema, required(closed(dependencyKeys), "step"))))}
+
+var dependencyKeys = map[string]check{"step": text, "allow_failure": flag}
+
+func lookAtDependsOn(c *checker, value *document.Node, path string) {
 	if value.Kind == document.Scalar {
 		return
 	}
@@ -109,7 +113,7 @@ func dependsOn(c *checker, value *document.Node, path string) {
 		here := path + "[" + strconv.Itoa(i) + "]"
 		switch {
 		case item.Kind == document.Object:
-			c.fields(item, here, map[string]check{"step": text, "allow_failure": flag}, "an entry of depends_on")
+			c.fields(item, here, dependencyKeys, "an entry of depends_on")
 			if item.Get("step").IsNull() {
 				c.errorf(item.Position, finding.Dependency, here+".step", "name the step that this one waits for")
 			}

@@ -14,7 +14,7 @@ var common = map[string]check{
 	"depends_on": dependsOn, "allow_dependency_failure": flag,
 }
 
-// withCommon adds the keys of every step to those of a kind. A nil check accepts
+// withCommon adds the keys of every step to those of a kind. An empty check accepts
 // everything.
 func withCommon(special map[string]check) map[string]check {
 	all := maps.Clone(common)
@@ -28,11 +28,11 @@ func withCommon(special map[string]check) map[string]check {
 var kinds = map[pipeline.Type]map[string]check{
 	pipeline.CommandStep: withCommon(map[string]check{
 		"command": texts, "commands": texts,
-		"agents": agents, "artifact_paths": texts, "cache": nil, "cancel_on_build_failing": flag, "checkout": nil,
+		"agents": agents, "artifact_paths": texts, "cache": {}, "cancel_on_build_failing": flag, "checkout": {},
 		"concurrency": positive, "concurrency_group": text, "concurrency_method": oneOf("ordered", "eager"),
-		"env": env, "if_changed": nil, "image": text, "matrix": matrix, "notify": nil,
-		"parallelism": count, "plugins": nil, "priority": number, "retry": retry,
-		"secrets": nil, "signature": object, "skip": skip, "soft_fail": softFail, "timeout_in_minutes": positive,
+		"env": env, "if_changed": {}, "image": text, "matrix": matrix, "notify": {},
+		"parallelism": count, "plugins": {}, "priority": number, "retry": retry,
+		"secrets": {}, "signature": object, "skip": skip, "soft_fail": softFail, "timeout_in_minutes": positive,
 	}),
 	pipeline.WaitStep: withCommon(map[string]check{
 		"wait": text, "waiter": text, "continue_on_failure": flag,
@@ -45,15 +45,15 @@ var kinds = map[pipeline.Type]map[string]check{
 		"input": text, "prompt": text, "fields": fields, "allowed_teams": texts, "skip": skip,
 	}),
 	pipeline.TriggerStep: withCommon(map[string]check{
-		"trigger": text, "async": flag, "build": triggeredBuild, "if_changed": nil, "notify": nil, "skip": skip, "soft_fail": softFail,
+		"trigger": text, "async": flag, "build": triggeredBuild, "if_changed": {}, "notify": {}, "skip": skip, "soft_fail": softFail,
 	}),
 	pipeline.GroupStep: withCommon(map[string]check{
 		// The steps are looked at with the group around them.
-		"group": text, "steps": nil, "if_changed": nil, "notify": nil, "skip": skip,
+		"group": text, "steps": {}, "if_changed": {}, "notify": {}, "skip": skip,
 	}),
 }
 
 // pipelineKeys are the pipeline's own; it may have others.
 var pipelineKeys = map[string]check{
-	"agents": agents, "env": env, "image": text, "notify": nil, "priority": number, "secrets": nil,
+	"agents": agents, "env": env, "image": text, "notify": {}, "priority": number, "secrets": {},
 }

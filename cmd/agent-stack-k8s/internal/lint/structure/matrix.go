@@ -12,9 +12,11 @@ import (
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/lint/finding"
 )
 
-// matrix checks a build matrix: a list, or an object with setup and adjustments.
+// matrix is a build matrix: a list, or an object with setup and adjustments.
 // Source: https://buildkite.com/docs/pipelines/configure/workflows/build-matrix
-func matrix(c *checker, value *document.Node, path string) {
+var matrix = check{look: lookAtMatrix, schema: matrixSchema}
+
+func lookAtMatrix(c *checker, value *document.Node, path string) {
 	switch value.Kind {
 	case document.List:
 		c.elements(value, path)
@@ -27,7 +29,7 @@ func matrix(c *checker, value *document.Node, path string) {
 
 		return
 	}
-	c.fields(value, path, map[string]check{"setup": nil, "adjustments": nil}, "a matrix")
+	c.fields(value, path, map[string]check{"setup": {}, "adjustments": {}}, "a matrix")
 	setup := value.Get("setup")
 	switch {
 	case setup.IsNull():
@@ -94,8 +96,8 @@ func (c *checker) adjustments(value *document.Node, path string) {
 		}
 		// Other keys override those of the step.
 		for _, entry := range item.Entries {
-			if check := adjustmentKeys[entry.Key]; check != nil && !entry.Value.IsNull() {
-				check(c, entry.Value, here+"."+entry.Key)
+			if look := adjustmentKeys[entry.Key].look; look != nil && !entry.Value.IsNull() {
+				look(c, entry.Value, here+"."+entry.Key)
 			}
 		}
 		with := item.Get("with")

@@ -23,8 +23,8 @@ func Check(root *document.Node) []finding.Finding {
 		steps = root.Get("steps")
 		for _, entry := range root.Entries {
 			// Other keys are where people keep what they give an &anchor.
-			if check := pipelineKeys[entry.Key]; check != nil && !entry.Value.IsNull() {
-				check(c, entry.Value, entry.Key)
+			if look := pipelineKeys[entry.Key].look; look != nil && !entry.Value.IsNull() {
+				look(c, entry.Value, entry.Key)
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func (c *checker) oneType(node *document.Node, path string, kind pipeline.Type, 
 		return
 	}
 	for _, entry := range node.Entries {
-		if entry.Key == by || kinds[kind][entry.Key] != nil {
+		if _, known := kinds[kind][entry.Key]; known || entry.Key == by {
 			continue
 		}
 		if other, _ := pipeline.TypeOf(&document.Node{Scalar: entry.Key}); other != pipeline.UnknownStep && other != kind {
@@ -185,8 +185,8 @@ func (c *checker) fields(node *document.Node, path string, known map[string]chec
 
 			continue
 		}
-		if check != nil && !entry.Value.IsNull() {
-			check(c, entry.Value, here)
+		if check.look != nil && !entry.Value.IsNull() {
+			check.look(c, entry.Value, here)
 		}
 	}
 }

@@ -11,20 +11,26 @@ import (
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/internal/strict"
 )
 
-// check looks at the value of a key, which is not null.
-type check func(c *checker, value *document.Node, path string)
+// check is what the value of a key may be: as code, and as a JSON Schema, for
+// which null is added. The zero value takes everything.
+type check struct {
+	// look reports what is wrong with a value that is not null.
+	look func(c *checker, value *document.Node, path string)
+	// schema is any where it is nil.
+	schema Schema
+}
 
 // unknown says that a value depends on variables.
 func unknown(value *document.Node) bool {
 	return value.Kind == document.Scalar && pipeline.Interpolated(value.Text())
 }
 
-func want(what string, accepts func(*document.Node) bool) check {
-	return func(c *checker, value *document.Node, path string) {
+func want(what string, accepts func(*document.Node) bool, schema Schema) check {
+	return check{schema: schema, look: func(c *checker, value *document.Node, path string) {
 		if !unknown(value) && !accepts(value) {
 			c.errorf(value.Position, finding.StepValue, path, "want %s, found %s", what, found(value))
 		}
-	}
+	}}
 }
 
 // found names a value, by itself if it is short.
@@ -76,18 +82,26 @@ func isTextOrFlag(value *document.Node) bool {
 }
 
 var (
-	text     = want("text", isScalar)
-	texts    = want("text or a list of texts", isTexts)
-	flag     = want("true or false", isFlag)
-	object   = want("an object", isObject)
-	count    = want("a whole number from 0", isNumberFrom(0))
-	positive = want("a whole number from 1", isNumberFrom(1))
-	number   = want("a whole number", isNumberFrom(-1<<62))
-	skip     = want("true, false or the reason as text", isTextOrFlag)
+	text     = want("text", isScalar, scalarSchema)
+	texts    = want("text or a list of texts", isTexts, anyOf(scalarSchema, listOf(anyOf(scalarSchema, null))))
+	flag     = want("true or false", isFlag, flagSchema)
+	object   = want("an object", isObject, anyOf(Schema{"type": "object"}, variable))
+	count    = want("a whole number from 0", isNumberFrom(0), numberSchema(0))
+	positive = want("a whole number from 1", isNumberFrom(1), numberSchema(1))
+	number   = want("a whole number", isNumberFrom(-1<<62), anyOf(Schema{"type": "integer"}, Schema{"type": "string", "pattern": `^[-+]?[0-9]+$`}, variable))
+	skip     = want("true, false or the reason as text", isTextOrFlag, Schema{"type": []string{"boolean", "string"}})
+	env      = check{look: lookAtEnv, schema: anyOf(variable, Schema{
+		"type": "object", "propertyNames": Schema{"pattern": `^[^= ]+$`}, "additionalProperties": anyOf(scalarSchema, null),
+	})}
+	agents = check{look: lookAtAgents, schema: anyOf(variable,
+		Schema{"type": "object", "additionalProperties": anyOf(scalarSchema, null)}, listOf(Schema{"type": "string"}))}
+	softFail = check{look: lookAtSoftFail, schema: anyOf(flagSchema, listOf(closed(map[string]check{"exit_status": exitStatus})))}
+	// exitStatus is a number or "*".
+	exitStatus = check{look: lookAtExitStatus, schema: exitStatusSchema}
 )
 
 func oneOf(values ...string) check {
-	return func(c *checker, value *document.Node, path string) {
+	return check{schema: anyOf(Schema{"enum": values}, variable), look: func(c *checker, value *document.Node, path string) {
 		for _, one := range values {
 			if value.Kind == document.Scalar && value.Text() == one {
 				return
@@ -101,11 +115,11 @@ func oneOf(values ...string) check {
 			advice = "did you mean " + strconv.Quote(near) + "?"
 		}
 		c.errorf(value.Position, finding.StepValue, path, "%s is not possible here; %s", found(value), advice)
-	}
+	}}
 }
 
-// env checks variables: an object of texts.
-func env(c *checker, value *document.Node, path string) {
+// lookAtEnv checks variables: an object of texts.
+func lookAtEnv(c *checker, value *document.Node, path string) {
 	if unknown(value) {
 		return
 	}
@@ -129,8 +143,8 @@ func env(c *checker, value *document.Node, path string) {
 	}
 }
 
-// agents checks query rules: {queue: a} or ["queue=a"].
-func agents(c *checker, value *document.Node, path string) {
+// lookAtAgents checks query rules: {queue: a} or ["queue=a"].
+func lookAtAgents(c *checker, value *document.Node, path string) {
 	if unknown(value) {
 		return
 	}
@@ -152,8 +166,8 @@ func agents(c *checker, value *document.Node, path string) {
 	}
 }
 
-// softFail checks true, false, or a list of exit statuses.
-func softFail(c *checker, value *document.Node, path string) {
+// lookAtSoftFail checks true, false, or a list of exit statuses.
+func lookAtSoftFail(c *checker, value *document.Node, path string) {
 	if unknown(value) || isFlag(value) {
 		return
 	}
@@ -173,8 +187,8 @@ func softFail(c *checker, value *document.Node, path string) {
 	}
 }
 
-// exitStatus checks a number or "*".
-func exitStatus(c *checker, value *document.Node, path string) {
+// lookAtExitStatus checks a number or "*".
+func lookAtExitStatus(c *checker, value *document.Node, path string) {
 	if unknown(value) || value.Text() == "*" {
 		return
 	}
