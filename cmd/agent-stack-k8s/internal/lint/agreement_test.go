@@ -18,7 +18,7 @@ import (
 )
 
 // plugins is how many plugins lint, schema and mutator are asked about.
-const plugins = 500
+const plugins = 300
 
 // TestAgreement asks lint, the JSON Schema, and the dispatcher and mutator about
 // the same plugins, sound and broken, made from seeds:
