@@ -88,15 +88,17 @@ func TestPluginSchema(t *testing.T) {
 	}
 }
 
-// letters leaves out what differs between the two ways in which Kubernetes writes
-// a description: line ends, the lines of tables, backslashes.
+// letters is the beginning of a description, without what differs between the two
+// ways in which Kubernetes writes it: line ends, backslashes, and tables further on.
 func letters(text string) string {
-	return strings.Map(func(r rune) rune {
+	const beginning = 60
+	text = strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
 		}
 		return -1
 	}, text)
+	return text[:min(len(text), beginning)]
 }
 
 // rewritten are fields of a pod that are not the author's to decide here.

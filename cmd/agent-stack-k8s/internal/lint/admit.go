@@ -65,6 +65,7 @@ func (s *stepLint) foretell(raw json.RawMessage, admitted bool) {
 	}
 	s.fieldErrors(errs, "", authorPath)
 	s.sidecars()
+	s.volumes()
 	switch {
 	case !admitted && !s.unseenTemplate:
 		s.checkExtraMounts(&pod)

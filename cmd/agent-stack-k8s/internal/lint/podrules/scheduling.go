@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -68,7 +69,13 @@ func (c *checker) nodeAffinity(node *corev1.NodeAffinity, path *field.Path) {
 			c.add(field.Required(at, "give at least one term"))
 		}
 		for i, term := range required.NodeSelectorTerms {
-			c.requirements(term.MatchExpressions, at.Index(i).Child("matchExpressions"))
+			expressions := at.Index(i).Child("matchExpressions")
+			c.requirements(term.MatchExpressions, expressions)
+			for j, requirement := range term.MatchExpressions {
+				for k, value := range requirement.Values {
+					c.problems(expressions.Index(j).Child("values").Index(k), value, validation.IsValidLabelValue(value))
+				}
+			}
 		}
 	}
 	for i, preferred := range node.PreferredDuringSchedulingIgnoredDuringExecution {
@@ -124,8 +131,12 @@ func (c *checker) podTerm(term corev1.PodAffinityTerm, path *field.Path) {
 	if c.required(path.Child("topologyKey"), term.TopologyKey, "give the node label that says where, such as kubernetes.io/hostname") {
 		c.labelKey(path.Child("topologyKey"), term.TopologyKey)
 	}
-	if term.LabelSelector != nil {
-		c.errs = append(c.errs, metav1validation.ValidateLabelSelector(term.LabelSelector, metav1validation.LabelSelectorValidationOptions{}, path.Child("labelSelector"))...)
+	c.selector(term.LabelSelector, path.Child("labelSelector"))
+}
+
+func (c *checker) selector(selector *metav1.LabelSelector, path *field.Path) {
+	if selector != nil {
+		c.errs = append(c.errs, metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path)...)
 	}
 }
 
@@ -145,5 +156,6 @@ func (c *checker) spread(path *field.Path) {
 			c.add(field.Duplicate(at.Child("topologyKey"), key))
 		}
 		seen[key] = true
+		c.selector(constraint.LabelSelector, at.Child("labelSelector"))
 	}
 }

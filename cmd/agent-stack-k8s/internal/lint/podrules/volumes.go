@@ -19,14 +19,13 @@ func (c *checker) podVolumes(path *field.Path) {
 			}
 		}
 		c.volumes[volume.Name] = volume.VolumeSource
-		switch names := sources(volume.VolumeSource); {
-		case len(names) == 0:
-			c.add(field.Required(at, "say what the volume is, such as emptyDir: {}"))
-		case len(names) > 1:
+		if names := sources(volume.VolumeSource); len(names) > 1 {
 			c.add(field.Forbidden(at.Child(names[1]), "a volume has one source and this one has "+strings.Join(names, " and ")+"; keep one"))
-		default:
-			c.source(volume.VolumeSource, at)
+
+			continue
 		}
+		// One without a source is an empty directory.
+		c.source(volume.VolumeSource, at)
 	}
 }
 
@@ -79,11 +78,34 @@ func (c *checker) source(source corev1.VolumeSource, at *field.Path) {
 	case source.Projected != nil:
 		c.projected(source.Projected, at.Child("projected"))
 	case source.Ephemeral != nil:
-		if source.Ephemeral.VolumeClaimTemplate == nil {
-			c.add(field.Required(at.Child("ephemeral", "volumeClaimTemplate"), "describe the claim that is made for the pod"))
-		}
+		c.claimTemplate(source.Ephemeral.VolumeClaimTemplate, at.Child("ephemeral", "volumeClaimTemplate"))
 	case source.Image != nil:
 		oneOf(c, at.Child("image", "pullPolicy"), source.Image.PullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
+	}
+}
+
+func (c *checker) claimTemplate(template *corev1.PersistentVolumeClaimTemplate, path *field.Path) {
+	if template == nil {
+		c.add(field.Required(path, "describe the claim that is made for the pod"))
+
+		return
+	}
+	modes := path.Child("spec", "accessModes")
+	if len(template.Spec.AccessModes) == 0 {
+		c.add(field.Required(modes, "give at least one, such as ReadWriteOnce"))
+	}
+	for i, mode := range template.Spec.AccessModes {
+		if c.required(modes.Index(i), string(mode), "give a mode, such as ReadWriteOnce") {
+			oneOf(c, modes.Index(i), mode, corev1.ReadWriteOnce, corev1.ReadOnlyMany, corev1.ReadWriteMany, corev1.ReadWriteOncePod)
+		}
+	}
+	storage, set := template.Spec.Resources.Requests[corev1.ResourceStorage]
+	at := path.Child("spec", "resources", "requests").Key(string(corev1.ResourceStorage))
+	switch {
+	case !set:
+		c.add(field.Required(at, "say how large the claim is"))
+	case storage.Sign() <= 0:
+		c.invalid(at, storage.String(), "want a quantity above 0")
 	}
 }
 
