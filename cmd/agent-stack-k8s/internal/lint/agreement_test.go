@@ -128,4 +128,3 @@ func pipelineValidator(t *testing.T) *jsonschema.Schema {
 
 	return validator
 }
-
