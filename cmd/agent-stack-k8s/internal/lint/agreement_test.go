@@ -3,6 +3,7 @@ package lint
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -24,7 +25,7 @@ const plugins = 300
 // the same plugins, sound and broken, made from seeds:
 //
 //   - what the dispatcher or the mutator refuses, lint calls an error;
-//   - what the schema refuses, lint has found something in;
+//   - what the schema refuses, lint has found a wrong value in;
 //   - an unknown field or a wrong type, which are the form that a schema is about,
 //     is refused by the schema where lint calls it an error.
 func TestAgreement(t *testing.T) {
@@ -57,8 +58,8 @@ func TestAgreement(t *testing.T) {
 		if bySchema != nil {
 			invalid++
 		}
-		if bySchema != nil && len(result.findings) == 0 {
-			t.Errorf("seed %d: the schema refuses it, and lint has found nothing: %v\n%s", seed, bySchema, text)
+		if bySchema != nil && !slices.ContainsFunc(result.findings, aboutValues) {
+			t.Errorf("seed %d: the schema refuses it, and lint has found no wrong value: %v\n%s", seed, bySchema, text)
 		}
 		if one := ofForm(result.findings); one != nil {
 			wrong++
@@ -74,6 +75,12 @@ func TestAgreement(t *testing.T) {
 	if least := plugins / 10; refused < least || invalid < least || wrong < least || invalid > plugins*8/10 {
 		t.Error("the plugins are not the mixture that tells something")
 	}
+}
+
+// aboutValues says whether a finding is about a value, rather than about what a
+// sound plugin would do.
+func aboutValues(f finding.Finding) bool {
+	return f.Rule != finding.Command && f.Rule != finding.Sidecar
 }
 
 // ofForm returns an error that a schema can find, if there is one.
