@@ -137,7 +137,7 @@ deploy: images ## Images and chart from this checkout: make deploy KO_DOCKER_REP
 
 ##@ Change it
 .PHONY: generate
-generate: ## Generate the GraphQL client.
+generate: ## Generate the GraphQL client and the JSON Schema of pipelines.
 	go generate ./...
 
 .PHONY: manifests
@@ -147,7 +147,7 @@ manifests: ## Write manifests/ from the chart, and hold the examples in it again
 
 .PHONY: golden
 golden: ## Rewrite the golden files from what the code does now; read the diff before you commit it.
-	go test ./dispatcher ./dispatcher/jobpod ./mutator ./cmd/agent-stack-k8s ./cmd/agent-stack-k8s/internal/explain ./cmd/agent-stack-k8s/internal/doctor ./cmd/dispatcher ./cmd/mutator -update
+	go test ./dispatcher ./dispatcher/jobpod ./mutator ./cmd/agent-stack-k8s ./cmd/agent-stack-k8s/internal/explain ./cmd/agent-stack-k8s/internal/doctor ./cmd/agent-stack-k8s/internal/lint ./cmd/agent-stack-k8s/internal/schema ./cmd/dispatcher ./cmd/mutator -update
 	go -C e2e test ./chart -update
 
 .PHONY: help

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/agent-stack-k8s/randomplugin"
@@ -124,6 +125,8 @@ func podCreator(t *testing.T) dynamic.ResourceInterface {
 		t.Fatal(err)
 	}
 	config.QPS = -1
+	// The mutator's are not what is asked here.
+	config.WarningHandler = rest.NoWarnings{}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
