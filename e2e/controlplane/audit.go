@@ -60,10 +60,16 @@ func (p *Plane) Requests() ([]Request, error) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var event struct {
-			Stage, Verb    string
-			RequestURI     string
-			ObjectRef      struct{ Resource, Subresource string }
-			ResponseStatus struct{ Code int }
+			Stage      string `json:"stage"`
+			Verb       string `json:"verb"`
+			RequestURI string `json:"requestURI"`
+			ObjectRef  struct {
+				Resource    string `json:"resource"`
+				Subresource string `json:"subresource"`
+			} `json:"objectRef"`
+			ResponseStatus struct {
+				Code int `json:"code"`
+			} `json:"responseStatus"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
 			continue // the last line may be half written

@@ -26,7 +26,7 @@ func (p *Plane) startEtcd(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.etcd.waitFor(ctx, startPatience, func(ctx context.Context) error { return get(ctx, client+"/health") })
+	return p.etcd.waitFor(ctx, func(ctx context.Context) error { return get(ctx, client+"/health") })
 }
 
 // StartAPIServer starts the API server and waits until it serves.
@@ -54,7 +54,7 @@ func (p *Plane) StartAPIServer(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.apiServer.waitFor(ctx, startPatience, p.ready)
+	return p.apiServer.waitFor(ctx, p.ready)
 }
 
 // ready makes the client when it is asked first: the certificate that it trusts

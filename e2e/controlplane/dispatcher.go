@@ -56,7 +56,7 @@ func (p *Plane) StartDispatcher(options DispatcherOptions) (*Dispatcher, error) 
 
 // WaitReady waits until the dispatcher says that it can work.
 func (d *Dispatcher) WaitReady(ctx context.Context) error {
-	return d.waitFor(ctx, startPatience, func(ctx context.Context) error { return get(ctx, "http://"+d.HTTP+"/readyz") })
+	return d.waitFor(ctx, func(ctx context.Context) error { return get(ctx, "http://"+d.HTTP+"/readyz") })
 }
 
 // Metrics is the address of its metrics.

@@ -49,7 +49,7 @@ func (p *Plane) install(ctx context.Context) error {
 	if err := p.registerWebhook(ctx, authority); err != nil {
 		return err
 	}
-	return p.mutator.waitFor(ctx, startPatience, p.admits)
+	return p.mutator.waitFor(ctx, p.admits)
 }
 
 func (p *Plane) mutatorFile(name string) string { return filepath.Join(p.Directory, "mutator", name) }
@@ -86,7 +86,7 @@ func (p *Plane) StartMutator(ctx context.Context) (err error) {
 	if p.mutator, err = Start(program); err != nil {
 		return err
 	}
-	return p.mutator.waitFor(ctx, startPatience, func(ctx context.Context) error {
+	return p.mutator.waitFor(ctx, func(ctx context.Context) error {
 		return get(ctx, "http://"+address(p.ports.mutatorHealth)+"/readyz")
 	})
 }

@@ -56,7 +56,7 @@ func (p *Plane) StartNodes(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.kwok.waitFor(ctx, startPatience, p.nodesReady)
+	return p.kwok.waitFor(ctx, p.nodesReady)
 }
 
 // StopNodes ends the scheduler and KWOK: pods stay as they are.

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -31,7 +30,6 @@ type Process struct {
 	command *exec.Cmd
 	ended   chan struct{}
 	err     error // how it ended; to be read after ended is closed
-	stop    sync.Once
 }
 
 // Start runs a program. The kernel kills it should this one end.
@@ -131,8 +129,8 @@ func (p *Process) Tail(lines int) string {
 }
 
 // waitFor asks until the answer is nil, the process has ended, or the time is up.
-func (p *Process) waitFor(ctx context.Context, patience time.Duration, ready func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (p *Process) waitFor(ctx context.Context, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	for {
 		err := ready(ctx)

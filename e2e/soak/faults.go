@@ -130,17 +130,19 @@ func (s *soak) spoil(ctx context.Context) error {
 			urn = append(urn, one)
 		}
 	}
-	for {
-		pause(ctx, s.Pause/4+time.Duration(s.random.Int64N(int64(s.Pause*3/4))))
-		if ctx.Err() != nil {
-			return nil
-		}
+	for s.rest(ctx); ctx.Err() == nil; s.rest(ctx) {
 		one := urn[s.random.IntN(len(urn))]
 		s.faults.note(one.name)
 		if err := one.happen(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", one.name, err)
 		}
 	}
+	return nil
+}
+
+// rest waits until it is time for the next misfortune.
+func (s *soak) rest(ctx context.Context) {
+	pause(ctx, s.Pause/4+time.Duration(s.random.Int64N(int64(s.Pause*3/4))))
 }
 
 // happened says what was done and how many requests the script has spoilt.

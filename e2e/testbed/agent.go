@@ -36,7 +36,7 @@ func (a *Agents) run(ctx context.Context, pod *corev1.Pod, job string) int32 {
 	agent, err := core.NewController(ctx, agentToken, pod.Name, []string{"queue=" + queue}, core.WithEndpoint(a.testbed.URL+"/v3"))
 	if err != nil {
 		if ctx.Err() == nil {
-			complain("register for job %s: %v", job, err)
+			complainf("register for job %s: %v", job, err)
 		}
 		return exitFailed
 	}
@@ -51,17 +51,17 @@ func (a *Agents) run(ctx context.Context, pod *corev1.Pod, job string) int32 {
 		return exitRefused
 	}
 	if err != nil {
-		complain("acquire job %s: %v", job, err)
+		complainf("acquire job %s: %v", job, err)
 		return exitFailed
 	}
 	running := agent.NewJobController(acquired)
 	if err := running.Start(ctx); err != nil {
-		complain("start job %s: %v", job, err)
+		complainf("start job %s: %v", job, err)
 		return exitFailed
 	}
 	sleep(ctx, pause)
 	if err := running.Finish(ctx, core.ProcessExit{}, new(true)); err != nil {
-		complain("finish job %s: %v", job, err)
+		complainf("finish job %s: %v", job, err)
 		return exitFailed
 	}
 	return exitDone
@@ -73,7 +73,7 @@ func (a *Agents) runBriefly(ctx context.Context, pod *corev1.Pod, job string, pa
 	identity, _ := store.Identify(agentToken)
 	agent, _, err := store.Register(identity, state.NewAgent{Name: pod.Name, Tags: []string{"queue=" + queue}, IgnoreInDispatches: true})
 	if err != nil {
-		complain("register for job %s: %v", job, err)
+		complainf("register for job %s: %v", job, err)
 		return exitFailed
 	}
 	store.Connect(agent.UUID)
@@ -90,7 +90,7 @@ func (a *Agents) runBriefly(ctx context.Context, pod *corev1.Pod, job string, pa
 	}
 	sleep(ctx, pause)
 	if err := errors.Join(err, store.Finish(job, state.Finish{ExitStatus: "0"})); err != nil {
-		complain("run job %s: %v", job, err)
+		complainf("run job %s: %v", job, err)
 		return exitFailed
 	}
 	return exitDone

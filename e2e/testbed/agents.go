@@ -169,8 +169,8 @@ func (a *Agents) end(ctx context.Context, pod *corev1.Pod, exitStatus int32) {
 	}
 }
 
-// complain is for what must not happen to a stand-in itself.
-func complain(format string, arguments ...any) {
+// complainf is for what must not happen to a stand-in itself.
+func complainf(format string, arguments ...any) {
 	fmt.Fprintf(os.Stderr, "agent stand-in: "+format+"\n", arguments...)
 }
 
