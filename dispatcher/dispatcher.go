@@ -33,6 +33,9 @@ type Pods interface {
 	ForJob(uuid string) []*PodRecord
 	// Own returns the dispatcher's own pods.
 	Own() []*PodRecord
+	// Gone returns those of them that have vanished, with what took them from
+	// their jobs, since it was last asked.
+	Gone() []*PodRecord
 	// Created is told of a pod before the cluster's events tell of it.
 	Created(pod *PodRecord)
 }

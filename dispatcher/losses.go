@@ -15,7 +15,7 @@ import (
 // agent had the job.
 func (n *notes) findLosses(ctx context.Context) {
 	d := n.dispatcher
-	for _, pod := range d.Pods.Own() {
+	for _, pod := range slices.Concat(d.Pods.Own(), d.Pods.Gone()) {
 		uid := string(pod.UID)
 		if pod.Loss == nil || ctx.Err() != nil {
 			continue

@@ -213,6 +213,27 @@ func TestLossShowsOnTheBuild(t *testing.T) {
 	})
 }
 
+// A pod that is evicted and gone between two looks is told of all the same.
+func TestLossOfAPodThatIsGone(t *testing.T) {
+	w := newWorld()
+	lost := w.inBuild(w.schedule(1, 0), "b1")
+	simulate(t, w, noticed, func(t *testing.T, _ *Dispatcher) {
+		pass(3 * time.Second)
+		w.change(func() {
+			w.states[lost] = "FINISHED"
+			pod := *w.pods[jobpod.PodName(lost)]
+			delete(w.pods, pod.Name)
+			delete(w.jobs, lost)
+			pod.Started, pod.Loss = true, &Trouble{Cause: CauseDrained, Platform: true}
+			w.gone = append(w.gone, &pod)
+		})
+		pass(10 * time.Second)
+		if note := w.noteOf("b1", "lost"); !strings.Contains(note, "evicted") {
+			t.Errorf("annotation %q", note)
+		}
+	})
+}
+
 func TestEventsOnPods(t *testing.T) {
 	w := newWorld()
 	w.inTrouble(1, Trouble{Cause: CauseImageMissing, Container: "build", Image: "none:1", Permanent: true})

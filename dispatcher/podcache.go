@@ -25,6 +25,8 @@ const (
 	// event came and the watch is already past its version: a relist swallows
 	// the events of a pod that was created and deleted meanwhile.
 	unobservedPatience = 30 * time.Second
+	// maxGone bounds the pods that vanished and nobody has asked for yet.
+	maxGone = 1000
 )
 
 // PodCache follows the pods of a namespace that carry a job's UUID, whoever
@@ -37,6 +39,9 @@ type PodCache struct {
 	mu sync.Mutex
 	// unobserved pods are by their job's UUID: most questions are about one job.
 	unobserved map[string][]unobservedPod
+	// gone pods had lost their jobs when they vanished. An evicted pod may do so
+	// faster than anybody looks.
+	gone []*PodRecord
 }
 
 // unobservedPod was created, but the watch has not told of it yet.
@@ -55,7 +60,7 @@ func NewPodCache(client kubernetes.Interface, namespace, controllerID string) (*
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.observe,
 		UpdateFunc: func(_, pod any) { c.observe(pod) },
-		DeleteFunc: c.observe,
+		DeleteFunc: c.observeEnd,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("follow pods: %w", err)
@@ -106,12 +111,43 @@ func (c *PodCache) Synced() bool {
 	return c.informer.HasSynced()
 }
 
-// observe forgets a created pod that the watch has told of.
-func (c *PodCache) observe(object any) {
+// recordOf returns the pod of an event, the last one known if the event itself
+// was missed.
+func recordOf(object any) (*PodRecord, bool) {
 	if tombstone, isTombstone := object.(cache.DeletedFinalStateUnknown); isTombstone {
 		object = tombstone.Obj
 	}
 	record, isRecord := object.(*PodRecord)
+	return record, isRecord
+}
+
+// observeEnd remembers a pod that vanished with its job.
+func (c *PodCache) observeEnd(object any) {
+	c.observe(object)
+	record, isRecord := recordOf(object)
+	if !isRecord || record.Loss == nil || !record.OwnedBy(c.controllerID) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.gone) < maxGone {
+		c.gone = append(c.gone, record)
+	}
+}
+
+// Gone returns this dispatcher's pods that have vanished with their jobs since it
+// was last asked.
+func (c *PodCache) Gone() []*PodRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone := c.gone
+	c.gone = nil
+	return gone
+}
+
+// observe forgets a created pod that the watch has told of.
+func (c *PodCache) observe(object any) {
+	record, isRecord := recordOf(object)
 	if !isRecord {
 		return
 	}

@@ -135,6 +135,45 @@ func TestPodCacheHandlesTombstones(t *testing.T) {
 	c.observe(cache.DeletedFinalStateUnknown{Key: "jobs/x", Obj: nil})
 }
 
+// What took a pod's job from it is told once after the pod has gone, by a watch
+// that saw it go or by one that missed it.
+func TestPodCacheRemembersLostPods(t *testing.T) {
+	c, client := startCache(t, jobPod("a", testController), jobPod("b", "another"), jobPod("c", testController))
+	lose := func(uuid string) {
+		current, err := client.CoreV1().Pods("jobs").Get(t.Context(), jobpod.PodName(uuid), metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		current.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", ContainerStatuses: []corev1.ContainerStatus{
+			{Name: "container-0", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}},
+			{Name: contract.AgentContainer, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
+		}}
+		if _, err := client.CoreV1().Pods("jobs").UpdateStatus(t.Context(), current, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose("a")
+	lose("b")
+	for _, uuid := range []string{"a", "b", "c"} {
+		if err := client.CoreV1().Pods("jobs").Delete(t.Context(), jobpod.PodName(uuid), metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for len(c.Own()) > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	var gone []*PodRecord
+	for deadline := time.Now().Add(10 * time.Second); len(gone) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		gone = c.Gone()
+	}
+	if len(gone) != 1 || gone[0].JobUUID() != "a" || gone[0].Loss.Cause != CauseEvicted {
+		t.Errorf("gone: %v", gone)
+	}
+	if again := c.Gone(); len(again) > 0 {
+		t.Errorf("told again: %v", again)
+	}
+}
+
 func TestNewPodRecord(t *testing.T) {
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}}

@@ -26,6 +26,15 @@ func (c podCaches) Own() []*PodRecord {
 	return pods
 }
 
+// Gone returns this dispatcher's pods that have vanished with their jobs.
+func (c podCaches) Gone() []*PodRecord {
+	var pods []*PodRecord
+	for _, cache := range c {
+		pods = append(pods, cache.Gone()...)
+	}
+	return pods
+}
+
 // Created counts a pod from the moment its creation was answered.
 func (c podCaches) Created(pod *PodRecord) {
 	for _, cache := range c {

@@ -36,6 +36,7 @@ type world struct {
 	states map[string]JobState
 	jobs   map[string]jobpod.Job
 	pods   map[string]*PodRecord
+	gone   []*PodRecord
 	failed map[string]Failure
 
 	// mutating says what the mutator does: nil takes pods, anything else is the
@@ -282,6 +283,14 @@ func (w *world) ForJob(uuid string) []*PodRecord {
 
 func (w *world) Own() []*PodRecord {
 	return slices.DeleteFunc(w.all(), func(pod *PodRecord) bool { return !pod.OwnedBy(testController) })
+}
+
+func (w *world) Gone() []*PodRecord {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gone := w.gone
+	w.gone = nil
+	return gone
 }
 
 func (w *world) all() []*PodRecord {
