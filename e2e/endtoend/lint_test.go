@@ -97,8 +97,13 @@ func lintErrors(t *testing.T, config, directory string) map[string][]string {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	var report struct {
-		Files    []string
-		Findings []struct{ File, Severity, Path, Message string }
+		Files    []string `json:"files"`
+		Findings []struct {
+			File     string `json:"file"`
+			Severity string `json:"severity"`
+			Path     string `json:"path"`
+			Message  string `json:"message"`
+		} `json:"findings"`
 	}
 	if err := json.Unmarshal(output, &report); err != nil {
 		t.Fatal(err)

@@ -20,8 +20,8 @@ import (
 // say the same.
 type definition struct {
 	Properties map[string]struct {
-		Description string
-	}
+		Description string `json:"description"`
+	} `json:"properties"`
 }
 
 // kubernetes are the definitions of Kubernetes' OpenAPI for pods, by the names of
@@ -37,7 +37,9 @@ func kubernetes(t *testing.T) map[string]definition {
 		t.Fatal(err)
 	}
 	var document struct {
-		Components struct{ Schemas map[string]definition }
+		Components struct {
+			Schemas map[string]definition `json:"schemas"`
+		} `json:"components"`
 	}
 	if err := json.Unmarshal(text, &document); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,11 @@ var features []byte
 // feature adds to the plugin, and to parts of it that are elsewhere each time: its
 // podSpec, the first container, the first sidecar and the first init container.
 type feature struct {
-	Plugin, Spec, Container, Sidecar, Init map[string]any
+	Plugin    map[string]any `json:"Plugin"`
+	Spec      map[string]any `json:"Spec"`
+	Container map[string]any `json:"Container"`
+	Sidecar   map[string]any `json:"Sidecar"`
+	Init      map[string]any `json:"Init"`
 }
 
 // How many of a hundred plugins are left sound, and in how many of the others more

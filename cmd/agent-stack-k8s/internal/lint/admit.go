@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -161,13 +162,8 @@ func hasVariable(node *document.Node) bool {
 			return true
 		}
 	}
-	for _, item := range node.Items {
-		if hasVariable(item) {
-			return true
-		}
-	}
 
-	return false
+	return slices.ContainsFunc(node.Items, hasVariable)
 }
 
 var jobContainersField = field.NewPath("metadata", "annotations").Key(contract.JobContainersAnnotation).String()

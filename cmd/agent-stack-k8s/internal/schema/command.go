@@ -46,7 +46,7 @@ func Main(arguments []string, _ string, _ io.Reader, stdout, stderr io.Writer) i
 		return 0
 	}
 	if err == nil {
-		err = print(flags.Args(), stdout)
+		err = write(flags.Args(), stdout)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "agent-stack-k8s schema: %v\n", err)
@@ -57,7 +57,7 @@ func Main(arguments []string, _ string, _ io.Reader, stdout, stderr io.Writer) i
 	return 0
 }
 
-func print(arguments []string, stdout io.Writer) error {
+func write(arguments []string, stdout io.Writer) error {
 	switch {
 	case len(arguments) > 1:
 		return fmt.Errorf("unexpected argument %q", arguments[1])

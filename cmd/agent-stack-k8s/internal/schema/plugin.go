@@ -25,7 +25,7 @@ func (t *typed) plugin(meanings map[string]string) object {
 	patch := typed{definitions: t.definitions, patch: true}
 	properties["podSpecPatch"] = nullable(patch.of(reflect.TypeFor[corev1.PodSpec]()))
 	for _, name := range []string{"podSpec", "podTemplate", "metadata", "podSpecPatch"} {
-		describe(properties[name].(object), meanings[name])
+		describe(objectIn(properties, name), meanings[name])
 	}
 
 	return object{"title": "The kubernetes plugin", "type": "object", "additionalProperties": false, "properties": properties}
@@ -79,7 +79,7 @@ func (t *typed) oursOf(target reflect.Type, path string, meanings map[string]str
 // without defines a type under another name, with other required fields.
 func (t *typed) without(target reflect.Type, name string, required ...string) object {
 	t.of(target)
-	definition := maps.Clone(t.definitions[target.Name()].(object))
+	definition := maps.Clone(objectIn(t.definitions, target.Name()))
 	delete(definition, "required")
 	if len(required) > 0 {
 		definition["required"] = required
@@ -93,21 +93,29 @@ func (t *typed) without(target reflect.Type, name string, required ...string) ob
 // left out, and some fields are refused.
 func (t *typed) podSpec() object {
 	t.of(reflect.TypeFor[corev1.PodSpec]())
-	definition := t.definitions["PodSpec"].(object)
-	properties := definition["properties"].(object)
+	properties := objectIn(objectIn(t.definitions, "PodSpec"), "properties")
 	jobContainer := t.without(reflect.TypeFor[corev1.Container](), "JobContainer")
-	container := t.definitions["JobContainer"].(object)
-	fields := maps.Clone(container["properties"].(object))
+	container := objectIn(t.definitions, "JobContainer")
+	fields := maps.Clone(objectIn(container, "properties"))
 	container["properties"] = fields
 	for _, name := range []string{"livenessProbe", "startupProbe", "restartPolicy"} {
 		fields[name] = object{"type": "null", "description": "Not possible in a container that waits for its turn to run a part of the job."}
 	}
 	fields["restartPolicyRules"] = object{"anyOf": []any{object{"type": "null"}, object{"type": "array", "maxItems": 0}}}
-	items := properties["containers"].(object)
-	items["items"] = nullable(jobContainer)
+	objectIn(properties, "containers")["items"] = nullable(jobContainer)
 	properties["restartPolicy"] = object{"enum": []any{string(corev1.RestartPolicyNever), nil}, "description": "A job runs once. Use the step's retry instead."}
 	properties["schedulingGates"] = object{"type": "null", "description": "The gate that holds a job's pod is set and removed for you."}
 	properties["ephemeralContainers"] = object{"anyOf": []any{object{"type": "null"}, object{"type": "array", "maxItems": 0}}, "description": "A new pod has none."}
 
 	return nullable(reference("PodSpec"))
+}
+
+// objectIn is a member of an object that is one itself.
+func objectIn(of object, name string) object {
+	member, isObject := of[name].(object)
+	if !isObject {
+		panic("the schema has no object " + name)
+	}
+
+	return member
 }

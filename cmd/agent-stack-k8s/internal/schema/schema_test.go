@@ -38,7 +38,9 @@ func TestMeanings(t *testing.T) {
 		t.Fatal(err)
 	}
 	var definition struct {
-		Properties map[string]struct{ Description string } `json:"properties"`
+		Properties map[string]struct {
+			Description string `json:"description"`
+		} `json:"properties"`
 	}
 	if err := json.Unmarshal(schema.Definitions["plugin"], &definition); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"reflect"
 	"strings"
@@ -112,9 +113,7 @@ func (t *typed) properties(structure reflect.Type, documents map[string]string) 
 		switch {
 		case name == "-" || !field.IsExported():
 		case field.Anonymous && (name == "" || strings.Contains(options, "inline")):
-			for inner, schema := range t.properties(field.Type, documentation(field.Type)) {
-				properties[inner] = schema
-			}
+			maps.Copy(properties, t.properties(field.Type, documentation(field.Type)))
 		case name != "":
 			schema := nullable(t.of(field.Type))
 			if !t.patch {
@@ -136,7 +135,7 @@ func describe(schema object, text string) {
 // documentation is what Kubernetes says of a type's fields; of the type itself
 // under "".
 func documentation(target reflect.Type) map[string]string {
-	documented, is := reflect.Zero(target).Interface().(interface{ SwaggerDoc() map[string]string })
+	documented, is := reflect.TypeAssert[interface{ SwaggerDoc() map[string]string }](reflect.Zero(target))
 	if !is {
 		return nil
 	}

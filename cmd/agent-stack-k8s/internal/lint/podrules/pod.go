@@ -8,6 +8,7 @@ package podrules
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,15 +70,9 @@ func (c *checker) required(path *field.Path, value, advice string) bool {
 // oneOf reports a value that is none of those that there are. Empty is left to
 // the default.
 func oneOf[T ~string](c *checker, path *field.Path, value T, values ...T) {
-	if value == "" {
-		return
+	if value != "" && !slices.Contains(values, value) {
+		c.add(field.NotSupported(path, value, values))
 	}
-	for _, one := range values {
-		if value == one {
-			return
-		}
-	}
-	c.add(field.NotSupported(path, value, values))
 }
 
 func deref[T any](pointer *T) (value T) {

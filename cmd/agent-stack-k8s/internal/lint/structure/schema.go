@@ -11,10 +11,12 @@ import (
 // Schema is a JSON Schema, of the 2020-12 dialect.
 type Schema = map[string]any
 
+// variablePattern is in text that is something else once it is filled in.
+const variablePattern = `\$[A-Za-z_{]|\{\{`
+
 var (
-	null = Schema{"type": "null"}
-	// variable is text that is something else once it is filled in.
-	variable     = Schema{"type": "string", "pattern": `\$[A-Za-z_{]|\{\{`}
+	null         = Schema{"type": "null"}
+	variable     = Schema{"type": "string", "pattern": variablePattern}
 	scalarSchema = Schema{"type": []string{"string", "number", "boolean"}}
 	flagSchema   = anyOf(Schema{"type": "boolean"}, Schema{"enum": []string{"true", "false"}}, variable)
 
@@ -69,7 +71,7 @@ func closed(known map[string]check) Schema {
 		properties[name] = nullable(check.schema)
 	}
 
-	return Schema{"type": "object", "properties": properties, "patternProperties": Schema{variable["pattern"].(string): true}, "additionalProperties": false}
+	return Schema{"type": "object", "properties": properties, "patternProperties": Schema{variablePattern: true}, "additionalProperties": false}
 }
 
 // Titles of the definitions, for editors.
@@ -110,7 +112,8 @@ func Definitions(plugins Schema) map[string]Schema {
 	}
 	definitions["step"] = Schema{"title": "A step of a pipeline", "anyOf": steps}
 	definitions["stepOfGroup"] = Schema{"title": "A step of a group", "anyOf": inGroup}
-	own := Schema{"steps": Schema{"type": "array", "minItems": 1, "items": reference("step")}}
+	list := Schema{"type": "array", "minItems": 1, "items": reference("step")}
+	own := Schema{"steps": list}
 	for key, check := range pipelineKeys {
 		own[key] = true
 		if check.schema != nil {
@@ -119,7 +122,7 @@ func Definitions(plugins Schema) map[string]Schema {
 	}
 	definitions["pipeline"] = Schema{"title": "A Buildkite pipeline", "anyOf": []Schema{
 		{"type": "object", "required": []string{"steps"}, "properties": own},
-		own["steps"].(Schema),
+		list,
 	}}
 
 	return definitions

@@ -52,18 +52,18 @@ type place struct {
 	path string
 }
 
-func (c *checker) add(severity finding.Severity, at document.Position, rule finding.Rule, path, format string, arguments ...any) {
+func (c *checker) addf(severity finding.Severity, at document.Position, rule finding.Rule, path, format string, arguments ...any) {
 	c.findings = append(c.findings, finding.Finding{
 		Position: at, Severity: severity, Rule: rule, Path: path, Text: fmt.Sprintf(format, arguments...),
 	})
 }
 
 func (c *checker) errorf(at document.Position, rule finding.Rule, path, format string, arguments ...any) {
-	c.add(finding.Error, at, rule, path, format, arguments...)
+	c.addf(finding.Error, at, rule, path, format, arguments...)
 }
 
 func (c *checker) warnf(at document.Position, rule finding.Rule, path, format string, arguments ...any) {
-	c.add(finding.Warning, at, rule, path, format, arguments...)
+	c.addf(finding.Warning, at, rule, path, format, arguments...)
 }
 
 // list checks the steps of a pipeline or of a group.
