@@ -3,6 +3,7 @@ package mutator
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -112,14 +113,11 @@ func typeSchema(kind reflect.Type) map[string]any {
 
 func fieldSchemas(kind reflect.Type) map[string]any {
 	properties := map[string]any{}
-	for i := range kind.NumField() {
-		field := kind.Field(i)
+	for field := range kind.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case field.Anonymous && name == "":
-			for inner, property := range typeSchema(field.Type)["properties"].(map[string]any) {
-				properties[inner] = property
-			}
+			maps.Copy(properties, typeSchema(field.Type)["properties"].(map[string]any))
 		case name != "" && name != "-":
 			properties[name] = typeSchema(field.Type)
 		}

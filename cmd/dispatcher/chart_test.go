@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -55,9 +56,7 @@ func TestChartKnowsTheOptions(t *testing.T) {
 			delete(have, name)
 		}
 	}
-	for name, property := range properties {
-		have[name] = property
-	}
+	maps.Copy(have, properties)
 	want, err := json.MarshalIndent(schema, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -119,9 +118,8 @@ var choices = map[string][]string{
 // entrySchema is one of several queues.
 func entrySchema() map[string]any {
 	properties := map[string]any{}
-	kind := reflect.TypeFor[queueEntry]()
-	for i := range kind.NumField() {
-		name, _, _ := strings.Cut(kind.Field(i).Tag.Get("yaml"), ",")
+	for field := range reflect.TypeFor[queueEntry]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 		index := slices.IndexFunc(allOptions(), func(o option) bool { return o.name == name })
 		properties[name] = optionSchema(allOptions()[index])
 	}

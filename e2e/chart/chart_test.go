@@ -43,7 +43,7 @@ func objects(t *testing.T, rendered map[string]string) map[string]object {
 		if !strings.HasSuffix(path, ".yaml") {
 			continue
 		}
-		for _, document := range strings.Split("\n"+rendered[path], "\n---") {
+		for document := range strings.SplitSeq("\n"+rendered[path], "\n---") {
 			var one unstructured.Unstructured
 			if err := yaml.UnmarshalStrict([]byte(document), &one.Object); err != nil {
 				t.Fatalf("%s: %v\n%s", path, err, document)

@@ -84,7 +84,7 @@ func check(t *testing.T, image v1.Image, machine elf.Machine) {
 	if binary.Machine != machine || slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 		t.Errorf("%s, want a static program for %s", binary.Machine, machine)
 	}
-	if _, err := files.Next(); err != io.EOF { //nolint:errorlint // the reader promises this very value
+	if _, err := files.Next(); err != io.EOF {
 		t.Errorf("there is more than one file (%v)", err)
 	}
 }
