@@ -46,8 +46,7 @@ check: ## The contributor's minute: vet, unit and golden tests. No root, no clus
 .PHONY: test
 test: check ## Everything: check, then the real cluster with the real agent and cert-manager. Root. CONTEXT=name is not used here.
 	go test -count=1 -tags root ./cmd/entrypoint
-	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest ./crash ./soak && \
-		"$$bin/bench-dispatch" --jobs=50 --rounds=1 --nodes=3 --live=20 --steady=5s --settle=2s --ignore-targets
+	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest ./crash ./soak
 
 .PHONY: bench-start
 bench-start: ## How fast a job starts: the existing stack's kind of pod, ours, the floor. Root. Results go to e2e/results/.

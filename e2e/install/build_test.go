@@ -59,17 +59,6 @@ func describe(uuid string) string {
 	return text.String()
 }
 
-// begun waits until each command of the build has printed "begun".
-func begun(t *testing.T, build simulator.Build) {
-	t.Helper()
-	for _, each := range build.Commands() {
-		eventually(t, "job "+each.Label+" to begin", func(ctx context.Context) (bool, error) {
-			log, err := client.JobLog(ctx, each.UUID)
-			return strings.Contains(strings.ReplaceAll(log, "\r\n", "\n"), "\nbegun\n"), err
-		})
-	}
-}
-
 // eventually asks until it is so.
 func eventually(t *testing.T, what string, ask func(context.Context) (bool, error)) {
 	t.Helper()
