@@ -37,17 +37,17 @@ func mustHelm(t *testing.T, arguments ...string) string {
 	return output
 }
 
-// publish packages the chart under a version and pushes it to the registry.
-func publish(t *testing.T, version string) {
+// publish packages the chart and pushes it to the registry.
+func publish(t *testing.T) {
 	t.Helper()
 	directory := t.TempDir()
-	mustHelm(t, "package", chartDirectory, "--version", version, "--app-version", version, "--destination", directory)
-	mustHelm(t, "push", filepath.Join(directory, "agent-stack-k8s-"+version+".tgz"), chartRegistry, "--plain-http")
+	mustHelm(t, "package", chartDirectory, "--version", versionN, "--app-version", versionN, "--destination", directory)
+	mustHelm(t, "push", filepath.Join(directory, "agent-stack-k8s-"+versionN+".tgz"), chartRegistry, "--plain-http")
 }
 
 // settings are the values of every release: those that the README has, and where
 // this cluster finds images and Buildkite.
-func settings(queue string) map[string]any {
+func settings() map[string]any {
 	image := func(name string) map[string]any {
 		reference := pulled[name]
 		slash := strings.Index(reference, "/")
@@ -61,17 +61,17 @@ func settings(queue string) map[string]any {
 		"agent": image(images.Agent), "entrypoint": image(images.Entrypoint),
 		"dispatcher": image(images.Dispatcher), "mutator": image(images.Mutator),
 		"config": map[string]any{
-			"org": organization, "cluster-uuid": clusterUUID, "queue": queue,
+			"org": organization, "cluster-uuid": clusterUUID, "queue": "kubernetes",
 			"graphql-endpoint": simulatorURL + "/graphql", "agent-endpoint": simulatorURL + "/v3",
 			"rest-endpoint": simulatorURL + "/v2", "max-in-flight": 10, "annotate-after": "2s",
 		},
 	}
 }
 
-// upgrade installs or upgrades a release and waits until it serves.
-func upgrade(t *testing.T, name, inNamespace, reference, version string, values map[string]any) string {
+// upgrade installs or upgrades the release and waits until it serves.
+func upgrade(t *testing.T) string {
 	t.Helper()
-	text, err := yaml.Marshal(values)
+	text, err := yaml.Marshal(settings())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,14 +79,10 @@ func upgrade(t *testing.T, name, inNamespace, reference, version string, values 
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	arguments := []string{
-		"upgrade", "--install", name, reference, "--plain-http", "--create-namespace", "--namespace", inNamespace,
-		"--values", file, "--wait", "--timeout", "3m",
-	}
-	if version != "" {
-		arguments = append(arguments, "--version", version)
-	}
-	return mustHelm(t, arguments...)
+	return mustHelm(t,
+		"upgrade", "--install", release, chartReference, "--plain-http", "--create-namespace", "--namespace", namespace,
+		"--values", file, "--wait", "--timeout", "3m", "--version", versionN,
+	)
 }
 
 const chartReference = chartRegistry + "/agent-stack-k8s"

@@ -15,7 +15,7 @@ const (
 // TestRelease goes through the life of one release, in order: each step finds what
 // the one before it left.
 func TestRelease(t *testing.T) {
-	publish(t, versionN)
+	publish(t)
 	steps := []struct {
 		name string
 		run  func(*testing.T)
@@ -38,7 +38,7 @@ func TestRelease(t *testing.T) {
 // passes.
 func freshInstall(t *testing.T) {
 	begin := time.Now()
-	notes := upgrade(t, release, namespace, chartReference, versionN, settings("kubernetes"))
+	notes := upgrade(t)
 	installed := time.Since(begin)
 	for _, want := range []string{"run as pods in the namespace " + jobNamespace, "agents: {queue: kubernetes}"} {
 		if !strings.Contains(notes, want) {
@@ -123,7 +123,7 @@ func noDrift(t *testing.T) {
 		}
 	}
 	revision := kubectl(t, "get", "mutatingwebhookconfiguration", webhookName, "-o", "jsonpath={.metadata.resourceVersion}")
-	upgrade(t, release, namespace, chartReference, versionN, settings("kubernetes"))
+	upgrade(t)
 	if again := kubectl(t, "get", "mutatingwebhookconfiguration", webhookName, "-o", "jsonpath={.metadata.resourceVersion}"); again != revision {
 		t.Errorf("installing the same twice changed the webhook's configuration from %s to %s", revision, again)
 	}
