@@ -33,9 +33,9 @@ type Pods interface {
 	ForJob(uuid string) []*PodRecord
 	// Own returns the dispatcher's own pods.
 	Own() []*PodRecord
-	// Gone returns those of them that have vanished, with what took them from
-	// their jobs, since it was last asked.
-	Gone() []*PodRecord
+	// Lost returns those of them that have lost their jobs since it was last
+	// asked, whether they still exist or not.
+	Lost() []*PodRecord
 	// Created is told of a pod before the cluster's events tell of it.
 	Created(pod *PodRecord)
 }

@@ -11,41 +11,47 @@ import (
 )
 
 // findLosses looks for pods that were ended while they ran their job. The state
-// of each such job is asked for once: a pod may also have been ended before its
-// agent had the job.
+// of each such job is asked for until Buildkite has answered: a pod may also have
+// been ended before its agent had the job.
 func (n *notes) findLosses(ctx context.Context) {
 	d := n.dispatcher
-	for _, pod := range slices.Concat(d.Pods.Own(), d.Pods.Gone()) {
-		uid := string(pod.UID)
-		if pod.Loss == nil || ctx.Err() != nil {
+	for _, pod := range slices.Concat(d.Pods.Lost(), d.Pods.Own()) {
+		if pod.Loss == nil {
 			continue
 		}
-		known := n.losses[uid]
+		known := n.losses[pod.UID]
 		if known == nil {
-			known = &loss{ref: jobRef{uuid: pod.JobUUID(), url: pod.JobURL, build: pod.Build}, trouble: pod.Loss}
-			n.losses[uid] = known
-			known.isTold = n.isRun(ctx, pod)
-			if known.isTold {
-				d.metrics.losses.WithLabelValues(d.queueOf(pod).name, pod.Loss.Cause).Inc()
-				d.event(pod, eventLost, pod.Loss.LossAdvice())
-				d.log.Warn("a job's pod was ended while it ran", d.jobAttributes(pod.Job(),
-					slog.String("pod", pod.Name), slog.String("cause", pod.Loss.Cause), slog.String("message", pod.Loss.Message))...)
-			}
+			known = &loss{pod: pod, ref: jobRef{uuid: pod.JobUUID(), url: pod.JobURL, build: pod.Build}}
+			n.losses[pod.UID] = known
 		}
 		known.seen = time.Now()
 	}
 	for uid, loss := range n.losses {
-		if time.Since(loss.seen) > lossMemory {
+		switch {
+		case time.Since(loss.seen) > lossMemory:
 			delete(n.losses, uid)
+		case !loss.isKnown && ctx.Err() == nil:
+			n.ask(ctx, loss)
 		}
 	}
 }
 
-// isRun reports whether a pod's job was acquired, as far as Buildkite tells.
-func (n *notes) isRun(ctx context.Context, pod *PodRecord) bool {
-	states, _ := n.dispatcher.States.States(ctx, []string{pod.JobUUID()})
-	state, known := states[pod.JobUUID()]
-	return known && state != StateScheduled && (!state.Withdrawn() || state == StateTimedOut)
+// ask finds out whether a lost pod's job was acquired.
+func (n *notes) ask(ctx context.Context, loss *loss) {
+	d, pod := n.dispatcher, loss.pod
+	states, err := d.States.States(ctx, []string{pod.JobUUID()})
+	if err != nil {
+		d.log.Debug("the state of a lost job could not be read", d.jobAttributes(pod.Job(), slog.Any("error", err))...)
+	}
+	state, isFound := states[pod.JobUUID()]
+	loss.isKnown = isFound || err == nil
+	loss.isTold = isFound && state != StateScheduled && (!state.Withdrawn() || state == StateTimedOut)
+	if loss.isTold {
+		d.metrics.losses.WithLabelValues(d.queueOf(pod).name, pod.Loss.Cause).Inc()
+		d.event(pod, eventLost, pod.Loss.LossAdvice())
+		d.log.Warn("a job's pod was ended while it ran", d.jobAttributes(pod.Job(),
+			slog.String("pod", pod.Name), slog.String("cause", pod.Loss.Cause), slog.String("message", pod.Loss.Message))...)
+	}
 }
 
 // keepLosses keeps the annotations about losses. They stay: the builds' readers
@@ -73,7 +79,7 @@ func (n *notes) keepLosses(ctx context.Context) {
 // lostText is the annotation about jobs that were ended with their pod.
 func lostText(losses []*loss) string {
 	slices.SortFunc(losses, func(a, b *loss) int {
-		return cmp.Or(a.trouble.Since.Compare(b.trouble.Since), strings.Compare(a.ref.uuid, b.ref.uuid))
+		return cmp.Or(a.pod.Loss.Since.Compare(b.pod.Loss.Since), strings.Compare(a.ref.uuid, b.ref.uuid))
 	})
 	var text strings.Builder
 	text.WriteString("**Ended by Kubernetes**\n\n")
@@ -82,7 +88,7 @@ func lostText(losses []*loss) string {
 			fmt.Fprintf(&text, "- and %d more\n", len(losses)-i)
 			break
 		}
-		fmt.Fprintf(&text, "- %s: %s%s\n", jobLink(loss.ref), escape(loss.trouble.LossAdvice()), quoted(loss.trouble.Message))
+		fmt.Fprintf(&text, "- %s: %s%s\n", jobLink(loss.ref), escape(loss.pod.Loss.LossAdvice()), quoted(loss.pod.Loss.Message))
 	}
 	return text.String()
 }

@@ -2,12 +2,15 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 const (
@@ -44,7 +47,7 @@ type notes struct {
 	// Only the observer uses these. events are pods that have an event about
 	// their wait, losses are pods whose loss is known, by UID.
 	events map[string]bool
-	losses map[string]*loss
+	losses map[types.UID]*loss
 	window time.Time
 	sent   int
 }
@@ -63,18 +66,19 @@ type note struct {
 
 // loss is a job that was ended with its pod.
 type loss struct {
-	ref     jobRef
-	trouble *Trouble
-	seen    time.Time
-	// isTold is set once it is known to have been a run.
-	isTold bool
+	pod  *PodRecord
+	ref  jobRef
+	seen time.Time
+	// isKnown is set once Buildkite has told the job's state, isTold if it had
+	// been acquired.
+	isKnown, isTold bool
 }
 
 func newNotes(d *Dispatcher) *notes {
 	return &notes{
 		dispatcher: d, begun: time.Now(),
 		waiting: map[BuildRef]*note{}, lost: map[BuildRef]*note{},
-		events: map[string]bool{}, losses: map[string]*loss{},
+		events: map[string]bool{}, losses: map[types.UID]*loss{},
 	}
 }
 
@@ -167,6 +171,10 @@ func (n *notes) set(ctx context.Context, build BuildRef, note *note, want Note) 
 		n.dispatcher.metrics.apiErrors.WithLabelValues(operationAnnotate, kindOf(err)).Inc()
 		n.dispatcher.log.Debug("annotation could not be kept", slog.String("build", build.URL), slog.Any("error", err))
 		note.failures++
+		var problem *Problem
+		if errors.As(err, &problem) && problem.RetryAfter > 0 {
+			note.at = note.at.Add(min(problem.RetryAfter, noteInterval) - noteInterval)
+		}
 		if isGone && note.failures >= maxNoteFailures {
 			note.sent, note.mayExist = "", false
 		}

@@ -225,9 +225,40 @@ func TestLossOfAPodThatIsGone(t *testing.T) {
 			delete(w.pods, pod.Name)
 			delete(w.jobs, lost)
 			pod.Started, pod.Loss = true, &Trouble{Cause: CauseDrained, Platform: true}
-			w.gone = append(w.gone, &pod)
+			w.lost = append(w.lost, &pod)
 		})
 		pass(10 * time.Second)
+		if note := w.noteOf("b1", "lost"); !strings.Contains(note, "evicted") {
+			t.Errorf("annotation %q", note)
+		}
+	})
+}
+
+// Buildkite does not answer when it is asked whether a lost job had begun, and
+// the build was annotated a moment ago: the loss is told of later.
+func TestLossThatIsToldLate(t *testing.T) {
+	w := newWorld()
+	lost := w.inBuild(w.schedule(1, 0), "b1")
+	simulate(t, w, noticed, func(t *testing.T, _ *Dispatcher) {
+		pass(3 * time.Second)
+		w.change(func() {
+			delete(w.states, lost)
+			w.asking = errors.New("no answer")
+			pod := *w.pods[jobpod.PodName(lost)]
+			delete(w.pods, pod.Name)
+			delete(w.jobs, lost)
+			pod.Started, pod.Loss = true, &Trouble{Cause: CauseDrained, Platform: true}
+			w.lost = append(w.lost, &pod)
+			w.annotating = &Problem{Kind: "annotations", RetryAfter: 20 * time.Second}
+		})
+		pass(time.Minute)
+		if w.noteWrites > 0 {
+			t.Errorf("%d annotations about a job of which nothing is known", w.noteWrites)
+		}
+		w.change(func() { w.states[lost], w.asking = "FINISHED", nil })
+		pass(6 * time.Second)
+		w.change(func() { w.annotating = nil })
+		pass(26 * time.Second)
 		if note := w.noteOf("b1", "lost"); !strings.Contains(note, "evicted") {
 			t.Errorf("annotation %q", note)
 		}
@@ -259,7 +290,7 @@ func TestNoteText(t *testing.T) {
 	if strings.Count(text, "`")%2 != 0 || strings.Contains(text, "\n#") || len(text) > 700 {
 		t.Errorf("%s", text)
 	}
-	lost := lostText([]*loss{{ref: jobRef{url: "https://x) <b>"}, trouble: &Trouble{Cause: CauseOutOfMemory, Container: "<img>[x](y)"}}})
+	lost := lostText([]*loss{{ref: jobRef{url: "https://x) <b>"}, pod: &PodRecord{Loss: &Trouble{Cause: CauseOutOfMemory, Container: "<img>[x](y)"}}}})
 	if strings.Contains(lost, "<") || strings.Contains(lost, " [x](y)") {
 		t.Errorf("%s", lost)
 	}

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,8 +26,8 @@ const (
 	// event came and the watch is already past its version: a relist swallows
 	// the events of a pod that was created and deleted meanwhile.
 	unobservedPatience = 30 * time.Second
-	// maxGone bounds the pods that vanished and nobody has asked for yet.
-	maxGone = 1000
+	// maxLost bounds the pods that lost their jobs and nobody has asked for yet.
+	maxLost = 1000
 )
 
 // PodCache follows the pods of a namespace that carry a job's UUID, whoever
@@ -39,9 +40,9 @@ type PodCache struct {
 	mu sync.Mutex
 	// unobserved pods are by their job's UUID: most questions are about one job.
 	unobserved map[string][]unobservedPod
-	// gone pods had lost their jobs when they vanished. An evicted pod may do so
-	// faster than anybody looks.
-	gone []*PodRecord
+	// lost pods lost their jobs, by UID. An evicted pod may do so and vanish
+	// faster than anybody looks, and what is seen last need not tell.
+	lost map[types.UID]*PodRecord
 }
 
 // unobservedPod was created, but the watch has not told of it yet.
@@ -53,14 +54,14 @@ type unobservedPod struct {
 // NewPodCache makes a cache of the namespace's job pods. Run fills it.
 func NewPodCache(client kubernetes.Interface, namespace, controllerID string) (*PodCache, error) {
 	informer := cache.NewSharedIndexInformer(podLists(client, namespace), &corev1.Pod{}, 0, cache.Indexers{jobIndex: indexByJob})
-	c := &PodCache{controllerID: controllerID, namespace: namespace, informer: informer, unobserved: map[string][]unobservedPod{}}
+	c := &PodCache{controllerID: controllerID, namespace: namespace, informer: informer, unobserved: map[string][]unobservedPod{}, lost: map[types.UID]*PodRecord{}}
 	if err := informer.SetTransform(trimPod); err != nil {
 		return nil, fmt.Errorf("trim pods: %w", err)
 	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.observe,
 		UpdateFunc: func(_, pod any) { c.observe(pod) },
-		DeleteFunc: c.observeEnd,
+		DeleteFunc: c.observe,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("follow pods: %w", err)
@@ -121,31 +122,18 @@ func recordOf(object any) (*PodRecord, bool) {
 	return record, isRecord
 }
 
-// observeEnd remembers a pod that vanished with its job.
-func (c *PodCache) observeEnd(object any) {
-	c.observe(object)
-	record, isRecord := recordOf(object)
-	if !isRecord || record.Loss == nil || !record.OwnedBy(c.controllerID) {
-		return
-	}
+// Lost returns this dispatcher's pods that have lost their jobs since it was last
+// asked, even if they are gone by now.
+func (c *PodCache) Lost() []*PodRecord {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.gone) < maxGone {
-		c.gone = append(c.gone, record)
-	}
+	lost := slices.Collect(maps.Values(c.lost))
+	clear(c.lost)
+	return lost
 }
 
-// Gone returns this dispatcher's pods that have vanished with their jobs since it
-// was last asked.
-func (c *PodCache) Gone() []*PodRecord {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	gone := c.gone
-	c.gone = nil
-	return gone
-}
-
-// observe forgets a created pod that the watch has told of.
+// observe forgets a created pod that the watch has told of, and remembers one
+// that has lost its job.
 func (c *PodCache) observe(object any) {
 	record, isRecord := recordOf(object)
 	if !isRecord {
@@ -154,6 +142,10 @@ func (c *PodCache) observe(object any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forget(record.JobUUID(), func(pod unobservedPod) bool { return pod.record.UID == record.UID })
+	// The first to tell is nearest to the cause.
+	if _, known := c.lost[record.UID]; !known && record.Loss != nil && record.OwnedBy(c.controllerID) && len(c.lost) < maxLost {
+		c.lost[record.UID] = record
+	}
 }
 
 // forget drops created pods of a job. The lock must be held.

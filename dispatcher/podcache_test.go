@@ -148,8 +148,12 @@ func TestPodCacheRemembersLostPods(t *testing.T) {
 			{Name: "container-0", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}},
 			{Name: contract.AgentContainer, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
 		}}
-		if _, err := client.CoreV1().Pods("jobs").UpdateStatus(t.Context(), current, metav1.UpdateOptions{}); err != nil {
-			t.Fatal(err)
+		// What is seen last need not tell of it.
+		for _, reason := range []string{"Evicted", ""} {
+			current.Status.Reason = reason
+			if _, err := client.CoreV1().Pods("jobs").UpdateStatus(t.Context(), current, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	lose("a")
@@ -162,14 +166,14 @@ func TestPodCacheRemembersLostPods(t *testing.T) {
 	for len(c.Own()) > 0 {
 		time.Sleep(time.Millisecond)
 	}
-	var gone []*PodRecord
-	for deadline := time.Now().Add(10 * time.Second); len(gone) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		gone = c.Gone()
+	var lost []*PodRecord
+	for deadline := time.Now().Add(10 * time.Second); len(lost) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		lost = c.Lost()
 	}
-	if len(gone) != 1 || gone[0].JobUUID() != "a" || gone[0].Loss.Cause != CauseEvicted {
-		t.Errorf("gone: %v", gone)
+	if len(lost) != 1 || lost[0].JobUUID() != "a" || lost[0].Loss.Cause != CauseEvicted {
+		t.Errorf("lost: %v", lost)
 	}
-	if again := c.Gone(); len(again) > 0 {
+	if again := c.Lost(); len(again) > 0 {
 		t.Errorf("told again: %v", again)
 	}
 }

@@ -26,11 +26,11 @@ func (c podCaches) Own() []*PodRecord {
 	return pods
 }
 
-// Gone returns this dispatcher's pods that have vanished with their jobs.
-func (c podCaches) Gone() []*PodRecord {
+// Lost returns this dispatcher's pods that have lost their jobs.
+func (c podCaches) Lost() []*PodRecord {
 	var pods []*PodRecord
 	for _, cache := range c {
-		pods = append(pods, cache.Gone()...)
+		pods = append(pods, cache.Lost()...)
 	}
 	return pods
 }

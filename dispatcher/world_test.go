@@ -36,7 +36,7 @@ type world struct {
 	states map[string]JobState
 	jobs   map[string]jobpod.Job
 	pods   map[string]*PodRecord
-	gone   []*PodRecord
+	lost   []*PodRecord
 	failed map[string]Failure
 
 	// mutating says what the mutator does: nil takes pods, anything else is the
@@ -64,6 +64,8 @@ type world struct {
 	listing, failing error
 	// trying is the answer to trials, annotating that to annotations.
 	trying, annotating error
+	// asking is the answer to questions about states, beside those states.
+	asking error
 	// notes are the builds' annotations, noteWrites counts their changes.
 	notes      map[string]string
 	noteWrites int
@@ -144,7 +146,7 @@ func (w *world) States(_ context.Context, uuids []string) (map[string]JobState, 
 			states[uuid] = state
 		}
 	}
-	return states, nil
+	return states, w.asking
 }
 
 func (w *world) Fail(_ context.Context, job jobpod.Job, failure Failure) error {
@@ -285,12 +287,12 @@ func (w *world) Own() []*PodRecord {
 	return slices.DeleteFunc(w.all(), func(pod *PodRecord) bool { return !pod.OwnedBy(testController) })
 }
 
-func (w *world) Gone() []*PodRecord {
+func (w *world) Lost() []*PodRecord {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	gone := w.gone
-	w.gone = nil
-	return gone
+	lost := w.lost
+	w.lost = nil
+	return lost
 }
 
 func (w *world) all() []*PodRecord {

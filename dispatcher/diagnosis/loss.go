@@ -23,8 +23,11 @@ func LossOf(pod *corev1.Pod) *Trouble {
 	if !run.Started || run.Finished && run.AgentExit == 0 && agentEnded(pod) {
 		return nil
 	}
-	if pod.Status.Phase == corev1.PodFailed && (pod.Status.Reason != "" || ConditionOf(pod, corev1.DisruptionTarget) != nil) {
-		return failureOf(pod)
+	if pod.Status.Phase == corev1.PodFailed {
+		// A drained pod has failed as well, and only its deletion says why.
+		if loss := failureOf(pod); loss != nil {
+			return loss
+		}
 	}
 	if loss := outOfMemory(pod); loss != nil {
 		return loss
@@ -80,11 +83,15 @@ func deletionOf(pod *corev1.Pod, run Run) *Trouble {
 	}
 	// The deletion's time is when the pod has to be gone.
 	requested := pod.DeletionTimestamp.Unix() - grace
-	if run.Finished && run.FinishedAt.Unix() <= requested {
+	disruption := ConditionOf(pod, corev1.DisruptionTarget)
+	// All times are whole seconds. Within the same one a pod that something
+	// disrupts was running, and one that is just deleted had ended.
+	endedBefore := run.FinishedAt.Unix() < requested || run.FinishedAt.Unix() == requested && disruption == nil
+	if run.Finished && endedBefore {
 		return nil
 	}
 	loss := &Trouble{Cause: CauseDeleted, Since: pod.DeletionTimestamp.Time}
-	if disruption := ConditionOf(pod, corev1.DisruptionTarget); disruption != nil {
+	if disruption != nil {
 		loss.Message = Limit(disruption.Message)
 		switch disruption.Reason {
 		case corev1.PodReasonPreemptionByScheduler:

@@ -141,7 +141,7 @@ func failureOf(pod *corev1.Pod) *Trouble {
 	switch reason := pod.Status.Reason; {
 	case disruption != nil && disruption.Reason == corev1.PodReasonPreemptionByScheduler:
 		trouble.Cause, trouble.Platform, trouble.Message = CausePreempted, true, Limit(disruption.Message)
-	case disruption != nil && disruption.Reason == "DeletionByTaintManager", reason == "NodeLost":
+	case disruption != nil && (disruption.Reason == "DeletionByTaintManager" || disruption.Reason == "DeletionByPodGC"), reason == "NodeLost":
 		trouble.Cause, trouble.Platform = CauseNodeLost, true
 	case reason == "Terminated", reason == "NodeShutdown", disruption != nil && disruption.Reason == corev1.PodReasonTerminationByKubelet && reason != "Evicted":
 		trouble.Cause, trouble.Platform = CauseNodeShutdown, true
