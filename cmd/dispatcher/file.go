@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/buildkite/agent-stack-k8s/dispatcher/migration"
 )
 
 // maxFileBytes is far above any configuration.
@@ -58,7 +60,8 @@ func readMapping(path string, mapping *yaml.Node) (map[string]given, error) {
 // readValue returns a value as the text that a flag would have. No value is no
 // text.
 func readValue(name string, value *yaml.Node) (string, error) {
-	if !isFileOption(name) {
+	former, isFormer := formerOption(name)
+	if !isFileOption(name) && !isFormer {
 		return "", errors.New("no such option" + didYouMean(name, ""))
 	}
 	if value.Kind == yaml.AliasNode {
@@ -67,6 +70,9 @@ func readValue(name string, value *yaml.Node) (string, error) {
 	switch {
 	case value.Kind == yaml.ScalarNode && value.Tag == "!!null":
 		return "", nil
+	case isFormer && (former.Fate != migration.Honoured || former.As == ""):
+		// It has no effect, whatever it is.
+		return name, nil
 	case name == "queues":
 		return readQueues(value)
 	case value.Kind == yaml.ScalarNode:

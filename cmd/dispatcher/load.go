@@ -42,8 +42,11 @@ func load(arguments []string, lookupEnv func(string) (string, bool)) (options, e
 		overlay(values, fromFile)
 		problems = append(problems, err)
 	}
+	ignored, err := migrate(values)
+	problems = append(problems, err)
 	result, err := assign(values)
 	problems = append(problems, err)
+	result.ignored = ignored
 	if result.version {
 		return result, nil
 	}
@@ -83,15 +86,21 @@ func readFlags(arguments []string) (map[string]given, error) {
 	flags.Usage = func() {}
 	flags.SortFlags = false
 	raw := map[string]*rawFlag{}
-	for _, option := range allOptions() {
-		if option.fileOnly {
-			continue
-		}
-		value := &rawFlag{}
-		raw[option.name] = value
-		flag := flags.VarPF(value, option.name, option.shorthand, option.usage)
-		if option.kind == "" {
+	define := func(name, shorthand string, isSwitch bool) {
+		raw[name] = &rawFlag{}
+		flag := flags.VarPF(raw[name], name, shorthand, "")
+		if isSwitch {
 			flag.NoOptDefVal = "true"
+		}
+	}
+	for _, option := range allOptions() {
+		if !option.fileOnly {
+			define(option.name, option.shorthand, option.kind == "")
+		}
+	}
+	for _, former := range formerOptions() {
+		if !former.FileOnly {
+			define(former.Name, "", former.Switch)
 		}
 	}
 	if err := flags.Parse(arguments); err != nil {
@@ -133,6 +142,14 @@ func readEnvironment(lookupEnv func(string) (string, bool)) map[string]given {
 		}
 		if text, isSet := lookupEnv(option.env()); isSet && text != "" {
 			values[option.name] = given{text: text, origin: "$" + option.env(), layer: layerEnvironment}
+		}
+	}
+	for _, former := range formerOptions() {
+		if former.FileOnly {
+			continue
+		}
+		if text, isSet := lookupEnv(former.Variable()); isSet && text != "" {
+			values[former.Name] = given{text: text, origin: "$" + former.Variable(), layer: layerEnvironment}
 		}
 	}
 	return values

@@ -43,6 +43,9 @@ func run(ctx context.Context, arguments []string, lookupEnv func(string) (string
 		return 0
 	}
 	log := newLogger(stderr, options.debug, options.logFormat)
+	for _, ignored := range options.ignored {
+		log.Warn("an option of the existing stack has no effect", slog.String("option", ignored.origin), slog.String("why", ignored.why))
+	}
 	config, err := configure(options, log)
 	if err != nil {
 		fmt.Fprintf(stderr, "dispatcher: the configuration does not work:\n%s\n", indent(err))

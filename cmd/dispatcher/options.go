@@ -65,6 +65,8 @@ type options struct {
 
 	// layers says where each option was set; options left alone are absent.
 	layers map[string]layer
+	// ignored are options of the existing stack's that have no effect here.
+	ignored []ignoredOption
 }
 
 // option is one thing to configure, under the same name as flag and as key of
@@ -174,7 +176,7 @@ func programOptions() []option {
 		{name: "config", shorthand: "f", kind: "path", usage: "YAML file with any of these options as keys", set: text(func(o *options) *string { return &o.config })},
 		{name: "debug", usage: "log more", set: toggle(func(o *options) *bool { return &o.debug })},
 		{name: "http-address", kind: "address", usage: `where to serve /healthz, /readyz and /metrics; "none" for nowhere`, standard: ":8080", set: text(func(o *options) *string { return &o.httpAddress })},
-		{name: "log-format", kind: "choice", usage: "text or json", standard: formatText, set: text(func(o *options) *string { return &o.logFormat })},
+		{name: "log-format", kind: "choice", usage: "text or json", standard: formatText, set: logFormat},
 		{name: "profiler-address", kind: "address", usage: "where to serve /debug/pprof, such as localhost:6060; without it, nowhere", set: text(func(o *options) *string { return &o.profilerAddress })},
 		{name: "version", usage: "print the version and end", flagOnly: true, set: toggle(func(o *options) *bool { return &o.version })},
 	}
@@ -185,6 +187,14 @@ func text(field func(*options) *string) func(*options, string) error {
 		*field(target) = strings.TrimSpace(value)
 		return nil
 	}
+}
+
+// logFormat takes the existing stack's name for text as well.
+func logFormat(target *options, value string) error {
+	if value == formatLogfmt {
+		value = formatText
+	}
+	return text(func(o *options) *string { return &o.logFormat })(target, value)
 }
 
 func list(field func(*options) *[]string) func(*options, string) error {

@@ -29,6 +29,7 @@ const (
 	statusCompatible = "compatible"
 	formatText       = "text"
 	formatJSON       = "json"
+	formatLogfmt     = "logfmt"
 )
 
 // validate reports everything that cannot work, and fills in what follows from

@@ -47,6 +47,9 @@ func podMetadata(job Job, settings PodSettings, plugin kubernetesPlugin, jobCont
 	maps.Copy(result.labels, ownLabels(job, settings))
 	maps.Copy(result.annotations, jobAnnotations(job))
 	maps.Copy(result.annotations, agentAnnotations(settings, plugin, jobContainers))
+	if template, _ := TemplateName(job); template != "" {
+		result.annotations[contract.PodTemplateNameAnnotation] = template
+	}
 	setUnlessEmpty(result.annotations, contract.ImageAnnotation, job.Lookup(imageVariable))
 	setUnlessEmpty(result.annotations, contract.ResourceClassAnnotation, resourceClass(job.Rules))
 	return result, errs

@@ -86,6 +86,8 @@ const (
 	PipelineSlugAnnotation = "buildkite.com/pipeline-slug"
 	StepKeyAnnotation      = "buildkite.com/step-key"
 	JobPriorityAnnotation  = "buildkite.com/job-priority"
+	// PodTemplateNameAnnotation is the PodTemplate that the pod was built on.
+	PodTemplateNameAnnotation = "buildkite.com/pod-template-name"
 	// AttemptAnnotation is which of a job's pods this is, from 1: an earlier
 	// one ended without running the job.
 	AttemptAnnotation = "buildkite.com/attempt"
