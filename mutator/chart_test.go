@@ -12,11 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/yaml"
 )
 
 const (
 	chartSchema  = "../charts/agent-stack-k8s/values.schema.json"
 	chartOptions = "../charts/agent-stack-k8s/files/dispatcher-options.txt"
+	// chartMigration has the existing stack's names, which are in the schema, too.
+	chartMigration = "../charts/agent-stack-k8s/files/migration.yaml"
 )
 
 // chartsOwn are keys that the chart sets itself.
@@ -41,7 +44,7 @@ func TestChartKnowsTheConfiguration(t *testing.T) {
 	}
 	have := schema["properties"].(map[string]any)["config"].(map[string]any)["properties"].(map[string]any)
 	for name := range have {
-		if !slices.Contains(dispatchers, name) {
+		if !slices.Contains(dispatchers, name) && !isFormer(t, name) {
 			delete(have, name)
 		}
 	}
@@ -71,6 +74,30 @@ func TestChartKnowsTheConfiguration(t *testing.T) {
 	if !bytes.Equal(want, data) {
 		t.Errorf("go test ./mutator -update rewrites %s (-want +got):\n%s", chartSchema, cmp.Diff(string(want), string(data)))
 	}
+}
+
+// isFormer reports whether a key of config is one of the existing stack's.
+func isFormer(t *testing.T, name string) bool {
+	t.Helper()
+	data, err := os.ReadFile(chartMigration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names struct {
+		Taken, Refused, Ignored map[string]string
+		Accepted                []string
+	}
+	if err := yaml.Unmarshal(data, &names); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range []map[string]string{names.Taken, names.Refused, names.Ignored} {
+		for former := range list {
+			if key, _, _ := strings.Cut(former, "."); key == name {
+				return true
+			}
+		}
+	}
+	return slices.Contains(names.Accepted, name)
 }
 
 // typeSchema says in JSON Schema what a key of this type may have: all of it for

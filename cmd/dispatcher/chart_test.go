@@ -57,6 +57,7 @@ func TestChartKnowsTheOptions(t *testing.T) {
 		}
 	}
 	maps.Copy(have, properties)
+	formerSchemas(have)
 	want, err := json.MarshalIndent(schema, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func optionSchema(o option) map[string]any {
 // choices are the values of options with a choice.
 var choices = map[string][]string{
 	"failure-exit-status": {statusDistinct, statusCompatible},
-	"log-format":          {formatText, formatJSON},
+	"log-format":          {formatText, formatJSON, formatLogfmt},
 }
 
 // entrySchema is one of several queues.

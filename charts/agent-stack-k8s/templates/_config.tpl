@@ -4,6 +4,8 @@
 {{- end -}}
 
 {{- define "asks.dispatcherConfig" -}}
+{{- $values := include "asks.config" . | fromJson -}}
+{{- $migration := .Files.Get "files/migration.yaml" | fromYaml -}}
 {{- $tokens := "/etc/buildkite-tokens" -}}
 {{- $config := dict
   "namespace" (include "asks.jobNamespace" .)
@@ -13,16 +15,20 @@
 {{- $_ := set $config "controller-id" (printf "%s.%s" .Release.Namespace (include "asks.fullname" .) | trunc 63 | trimSuffix "-") -}}
 {{- end -}}
 {{- with .Values.mutator.name }}{{- $_ := set $config "mutator" . -}}{{- end -}}
-{{- with index .Values.config "agentEndpoint" }}{{- $_ := set $config "agent-endpoint" . -}}{{- end -}}
+{{- with index $values "agentEndpoint" }}{{- $_ := set $config "agent-endpoint" . -}}{{- end -}}
 {{- $keys := splitList "\n" (include "asks.dispatcherKeys" .) -}}
-{{- range $key, $value := .Values.config -}}
-{{- if and (has $key $keys) (ne $key "namespace") (not (kindIs "invalid" $value)) -}}{{- $_ := set $config $key $value -}}{{- end -}}
+{{- /* What has no effect goes along: the dispatcher's log says so. */ -}}
+{{- $keys = concat $keys (keys $migration.ignored) $migration.accepted -}}
+{{- range $key, $value := $values -}}
+{{- if and (has $key $keys) (ne $key "namespace") -}}{{- $_ := set $config $key $value -}}{{- end -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 
 {{- define "asks.mutatorConfig" -}}
-{{- $agentImage := index .Values.config "image" | default (include "asks.image" (dict "root" . "image" .Values.agent.image)) -}}
+{{- $values := include "asks.config" . | fromJson -}}
+{{- $migration := .Files.Get "files/migration.yaml" | fromYaml -}}
+{{- $agentImage := index $values "image" | default (include "asks.image" (dict "root" . "image" .Values.agent.image)) -}}
 {{- $config := dict
   "apiVersion" "buildkite.com/v1alpha1"
   "kind" "MutatorConfiguration"
@@ -30,8 +36,8 @@
   "entrypointImage" (include "asks.image" (dict "root" . "image" .Values.entrypoint.image))
   "agentTokenSecret" (include "asks.agentTokenSecret" .) -}}
 {{- with .Values.image.pullPolicy }}{{- $_ := set $config "agentImagePullPolicy" . -}}{{- $_ := set $config "entrypointImagePullPolicy" . -}}{{- end -}}
-{{- with index .Values.config "agent-endpoint" }}{{- $_ := set $config "agentEndpoint" . -}}{{- end -}}
-{{- with index .Values.config "prohibit-kubernetes-plugin" }}{{- $_ := set $config "prohibitKubernetesPlugin" . -}}{{- end -}}
+{{- with index $values "agent-endpoint" }}{{- $_ := set $config "agentEndpoint" . -}}{{- end -}}
+{{- with index $values "prohibit-kubernetes-plugin" }}{{- $_ := set $config "prohibitKubernetesPlugin" . -}}{{- end -}}
 {{- $proxy := dict -}}
 {{- range $key, $value := .Values.proxy -}}{{- if $value -}}{{- $_ := set $proxy $key $value -}}{{- end -}}{{- end -}}
 {{- with $proxy }}{{- $_ := set $config "proxy" . -}}{{- end -}}
@@ -42,8 +48,9 @@
 {{- end -}}
 {{- with $namespaces }}{{- $_ := set $config "namespaces" . -}}{{- end -}}
 {{- $keys := splitList "\n" (include "asks.dispatcherKeys" .) -}}
-{{- range $key, $value := .Values.config -}}
-{{- if and (not (has $key $keys)) (not (kindIs "invalid" $value)) -}}
+{{- $keys = concat $keys (keys $migration.ignored) $migration.accepted -}}
+{{- range $key, $value := $values -}}
+{{- if not (has $key $keys) -}}
 {{- if and (eq $key "namespaces") $namespaces -}}{{- $_ := set $config $key (mergeOverwrite $namespaces $value) -}}
 {{- else -}}{{- $_ := set $config $key $value -}}{{- end -}}
 {{- end -}}
@@ -57,6 +64,7 @@
 
 {{- /* Everything that no schema can say. */ -}}
 {{- define "asks.validate" -}}
+{{- include "asks.validateMigration" . -}}
 {{- if not .Values.config.org -}}
 {{- fail "\n\nconfig.org is not set: give the slug of your Buildkite organization, as in https://buildkite.com/SLUG:\n  --set config.org=SLUG\n" -}}
 {{- end -}}
