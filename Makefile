@@ -146,7 +146,7 @@ manifests: ## Write manifests/ from the chart, and hold the examples in it again
 
 .PHONY: golden
 golden: ## Rewrite the golden files from what the code does now; read the diff before you commit it.
-	go test ./dispatcher ./dispatcher/jobpod ./mutator ./cmd/agent-stack-k8s ./cmd/agent-stack-k8s/internal/explain ./cmd/agent-stack-k8s/internal/doctor ./cmd/agent-stack-k8s/internal/lint ./cmd/agent-stack-k8s/internal/schema ./cmd/dispatcher ./cmd/mutator -update
+	go test ./dispatcher ./dispatcher/jobpod ./dispatcher/migration ./mutator ./cmd/agent-stack-k8s ./cmd/agent-stack-k8s/internal/explain ./cmd/agent-stack-k8s/internal/doctor ./cmd/agent-stack-k8s/internal/lint ./cmd/agent-stack-k8s/internal/schema ./cmd/dispatcher ./cmd/mutator -update
 	go -C e2e test ./chart -update
 
 .PHONY: help
