@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 )
@@ -158,7 +159,7 @@ func TestObjects(t *testing.T) {
 		"a second installation": {
 			options: Options{Release: "canary", Values: settings(t, required+"mutator: {name: canary}\njobNamespace: {name: canary-jobs}"), APIVersions: certManager},
 			has:     []string{"MutatingWebhookConfiguration//00-buildkite-canary-agent-stack-k8s-mutator", "Namespace//canary-jobs", "ValidatingAdmissionPolicy//buildkite-canary-agent-stack-k8s-injected"},
-			text:    []string{"buildkite.com/mutator: canary", "mutator: canary", "controller-id: buildkite.canary-agent-stack-k8s"},
+			text:    []string{`buildkite.com/mutator: "canary"`, "mutator: canary", "controller-id: buildkite.canary-agent-stack-k8s"},
 			not:     []string{"operator: DoesNotExist"},
 		},
 		"a Secret of their own": {
@@ -176,6 +177,26 @@ func TestObjects(t *testing.T) {
 			options: Options{Values: settings(t, required+"allowSharedNamespace: true\njobNamespace: {name: buildkite, create: false}"), APIVersions: certManager},
 			has:     []string{"Role/buildkite/agent-stack-k8s-dispatcher", "Role/buildkite/agent-stack-k8s-dispatcher-jobs"},
 			lacks:   []string{"Namespace//buildkite"},
+		},
+		"a name that YAML takes for something else": {
+			options: Options{Values: settings(t, required+"mutator: {name: 'on'}"), APIVersions: certManager},
+			text:    []string{`buildkite.com/mutator: "on"`, `mutator: "on"`},
+		},
+		"a pod outlasts its drain": {
+			options: Options{Values: settings(t, required+"mutator: {drainDelay: 1m30.5s}"), APIVersions: certManager},
+			text:    []string{"terminationGracePeriodSeconds: 111", "--drain-delay=1m30.5s"},
+		},
+		"a pod outlasts the standard drain": {
+			options: Options{Values: settings(t, required), APIVersions: certManager},
+			text:    []string{"terminationGracePeriodSeconds: 30", "--drain-delay=10s"},
+		},
+		"a long name": {
+			options: Options{Release: strings.Repeat("r", 38), Namespace: strings.Repeat("n", 53), Values: settings(t, required+"jobNamespace: {name: jobs}"), APIVersions: certManager},
+			text:    []string{"controller-id: " + strings.Repeat("n", 53) + "-"},
+		},
+		"the queue of the tags": {
+			options: Options{Values: settings(t, "config: {org: acme, tags: 'os=linux,queue=gpu'}\nagentToken: a\ngraphqlToken: b"), APIVersions: certManager},
+			text:    []string{"agents: {queue: gpu}"},
 		},
 		"one registry for all images": {
 			options: Options{Values: settings(t, required+"image: {registry: mirror.example.com, tag: v1}\nmutator: {image: {digest: 'sha256:"+strings.Repeat("0", 64)+"'}}"), APIVersions: certManager},
@@ -238,6 +259,9 @@ func TestRefusals(t *testing.T) {
 		"no certificate":       {Options{Values: settings(t, required+"certManager: {enabled: false}")}, []string{"tls.existingSecret", "agent-stack-k8s-mutator.buildkite.svc"}},
 		"a shared namespace":   {Options{Values: settings(t, required+"jobNamespace: {name: buildkite}"), APIVersions: certManager}, []string{"allowSharedNamespace=true"}},
 		"a queue with no role": {Options{Values: settings(t, "config: {org: a, queues: [{queue: a, namespace: elsewhere}]}\nagentToken: a\ngraphqlToken: b"), APIVersions: certManager}, []string{"config.queues[0].namespace", "furtherJobNamespaces"}},
+		"a port that is taken": {Options{Values: settings(t, required+"webhook: {port: 8081}"), APIVersions: certManager}, []string{"webhook.port", "8081", "another port"}},
+		"two namespaces":       {Options{Values: settings(t, "config: {org: a, namespace: one}\njobNamespace: {name: two}\nagentToken: a\ngraphqlToken: b"), APIVersions: certManager}, []string{"config.namespace is one", "jobNamespace.name is two"}},
+		"a long namespace":     {Options{Namespace: strings.Repeat("n", 59), Values: settings(t, required), APIVersions: certManager}, []string{"63 characters", "jobNamespace.name"}},
 		"old Kubernetes":       {Options{Values: settings(t, required), Kubernetes: "v1.29.9"}, []string{">=1.30.0"}},
 	}
 	for name, tc := range cases {
@@ -252,5 +276,24 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A label takes 63 characters, and ends with one that is a letter or a digit;
+// releases with names that begin alike have each their own.
+func TestControllerIDs(t *testing.T) {
+	seen := map[string]bool{}
+	for _, release := range []string{"a", "agent-stack-k8s", strings.Repeat("r", 38), strings.Repeat("r", 39)} {
+		for _, namespace := range []string{"b", strings.Repeat("n", 51) + "-nnn", strings.Repeat("n", 52) + "-nnn", strings.Repeat("n", 53) + "-nnn", strings.Repeat("n", 63)} {
+			rendered, err := Render(directory, Options{Release: release, Namespace: namespace, Values: settings(t, required+"jobNamespace: {name: jobs}"), APIVersions: certManager})
+			if err != nil {
+				t.Fatal(err)
+			}
+			id, _ := read(t, rendered).dispatcher["controller-id"].(string)
+			if problems := validation.IsValidLabelValue(id); len(problems) > 0 || id == "" || seen[id] {
+				t.Errorf("%s in %s: %q: seen %t, %s", release, namespace, id, seen[id], problems)
+			}
+			seen[id] = true
+		}
 	}
 }

@@ -45,15 +45,14 @@ func read(t *testing.T, rendered map[string]string) installation {
 		result.text += rendered[path]
 	}
 	for name, one := range result.objects {
-		file, _, _ := strings.Cut(strings.TrimPrefix(one.GetName(), "agent-stack-k8s-"), "-config")
 		if one.GetKind() != "ConfigMap" {
 			continue
 		}
 		text := one.Object["data"].(map[string]any)["config.yaml"].(string)
-		switch file {
-		case "dispatcher":
+		switch {
+		case strings.HasSuffix(name, "-dispatcher-config"):
 			result.dispatcher = settings(t, text)
-		case "mutator":
+		case strings.HasSuffix(name, "-mutator-config"):
 			result.mutator = settings(t, text)
 			if _, errs := mutator.ParseConfig([]byte(text)); len(errs) > 0 {
 				t.Errorf("%s: the mutator refuses it: %v\n%s", name, errs.ToAggregate(), text)

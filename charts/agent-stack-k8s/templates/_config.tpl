@@ -12,7 +12,7 @@
   "buildkite-token-file" (printf "%s/BUILDKITE_TOKEN" $tokens)
   "agent-token-file" (printf "%s/BUILDKITE_AGENT_TOKEN" $tokens) -}}
 {{- if not .Values.plainManifests -}}
-{{- $_ := set $config "controller-id" (printf "%s.%s" .Release.Namespace (include "asks.fullname" .) | trunc 63 | trimSuffix "-") -}}
+{{- $_ := set $config "controller-id" (include "asks.controllerID" .) -}}
 {{- end -}}
 {{- with .Values.mutator.name }}{{- $_ := set $config "mutator" . -}}{{- end -}}
 {{- with index $values "agentEndpoint" }}{{- $_ := set $config "agent-endpoint" . -}}{{- end -}}
@@ -75,6 +75,16 @@
 {{- if not .Values.agentToken -}}
 {{- fail "\n\nagentToken is not set: make an agent token on the page of your Buildkite cluster (Agents, the cluster, Agent Tokens):\n  --set agentToken=TOKEN\nor name a Secret that has both tokens: --set agentStackSecret=NAME\n" -}}
 {{- end -}}
+{{- end -}}
+{{- if eq (int .Values.webhook.port) (include "asks.healthPort" . | int) -}}
+{{- fail (printf "\n\nwebhook.port: on %s the mutator serves its health and metrics; choose another port.\n" (include "asks.healthPort" .)) -}}
+{{- end -}}
+{{- $named := index .Values.config "namespace" -}}
+{{- if and $named .Values.jobNamespace.name (ne $named .Values.jobNamespace.name) -}}
+{{- fail (printf "\n\nconfig.namespace is %s, and jobNamespace.name is %s: both name the namespace of the jobs; give one of them.\n" $named .Values.jobNamespace.name) -}}
+{{- end -}}
+{{- if gt (len (include "asks.jobNamespace" .)) 63 -}}
+{{- fail (printf "\n\nThe namespace of the jobs would be %s, and a name may have 63 characters: choose a shorter one (jobNamespace.name).\n" (include "asks.jobNamespace" .)) -}}
 {{- end -}}
 {{- $names := list -}}
 {{- range (include "asks.jobNamespaces" . | fromJsonArray) -}}

@@ -35,6 +35,23 @@
 {{- .Values.jobNamespace.name | default (index .Values.config "namespace") | default (printf "%s-jobs" .Release.Namespace) -}}
 {{- end -}}
 
+{{- /* A queue that the dispatcher serves, for an example. */ -}}
+{{- define "asks.queue" -}}
+{{- $first := .Values.config -}}
+{{- with index .Values.config "queues" }}{{- $first = index . 0 -}}{{- end -}}
+{{- $tags := index $first "tags" | default list -}}
+{{- if kindIs "string" $tags -}}{{- $tags = splitList "," $tags -}}{{- end -}}
+{{- $queue := ternary "default" "kubernetes" (gt (len $tags) 0) -}}
+{{- range $tags -}}{{- if hasPrefix "queue=" . -}}{{- $queue = trimPrefix "queue=" . -}}{{- end -}}{{- end -}}
+{{- index $first "queue" | default $queue -}}
+{{- end -}}
+
+{{- /* Which dispatcher made a pod: a label's value, and no two releases share it. */ -}}
+{{- define "asks.controllerID" -}}
+{{- $id := printf "%s.%s" .Release.Namespace (include "asks.fullname" .) -}}
+{{- if gt (len $id) 63 -}}{{ $id | trunc 54 | trimAll "-." }}-{{ $id | sha256sum | trunc 8 }}{{- else -}}{{ $id }}{{- end -}}
+{{- end -}}
+
 {{- /* All namespaces with jobs, as JSON: objects with name, create, podSecurity, labels, annotations and agentToken. */ -}}
 {{- define "asks.jobNamespaces" -}}
 {{- $first := merge (dict "name" (include "asks.jobNamespace" .)) .Values.jobNamespace -}}

@@ -30,6 +30,19 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
+{{- /* A duration such as 1m30s in whole seconds, rounded up. */ -}}
+{{- define "asks.seconds" -}}
+{{- $seconds := 0.0 -}}
+{{- range regexFindAll "[0-9]+(\\.[0-9]+)?(ms|s|m|h)" . -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- $seconds = trimSuffix $unit . | float64 | mulf (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0) $unit) | addf $seconds -}}
+{{- end -}}
+{{- ceil $seconds -}}
+{{- end -}}
+
+{{- /* Where the mutator tells how it is. */ -}}
+{{- define "asks.healthPort" -}}8081{{- end -}}
+
 {{- define "asks.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 65532
