@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -65,6 +66,27 @@ func TestDocs(t *testing.T) {
 	}
 	if diff := gocmp.Diff(want, string(data)); diff != "" {
 		t.Errorf("go test ./dispatcher/migration -run TestDocs -update rewrites %s (-want +got):\n%s", page, diff)
+	}
+}
+
+// TestMetricsExist keeps the page from naming a metric that there is not.
+func TestMetricsExist(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`buildkite_dispatcher_[a-z_]+`").FindAllString(string(text), -1)
+	if len(named) == 0 {
+		t.Error("the page names no metric")
+	}
+	for _, name := range named {
+		if !strings.Contains(string(metrics), "| "+name+" |") {
+			t.Errorf("there is no metric %s", name)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func TestDocs(t *testing.T) {
 	}
 	var table strings.Builder
 	table.WriteString("# Chart values\n\nGenerated from `charts/agent-stack-k8s/values.yaml`. Under `config` stand, beside `org`, all options of the dispatcher (`dispatcher --help`)\n" +
-		"and all keys of the [mutator's configuration](configuration.md). [Install](install.md) shows the common ones together.\n\n| value | default | meaning |\n|---|---|---|\n")
+		"and all keys of the [mutator's configuration](configuration.md); the existing stack's keys are taken or refused as [the table of fates](migrate.md#every-name) says. [Install](install.md) shows the common ones together.\n\n| value | default | meaning |\n|---|---|---|\n")
 	describe(&table, "", document.Content[0], "")
 	if *update {
 		if err := os.WriteFile(page, []byte(table.String()), 0o600); err != nil {
