@@ -86,6 +86,12 @@ type Config struct {
 	// when its node takes it up, unless the pod or the plugin says otherwise.
 	// Default 21600, six hours; 0 is no limit.
 	JobActiveDeadlineSeconds *int64 `json:"jobActiveDeadlineSeconds,omitempty"`
+	// HoldTimeoutSeconds is how long the agent of a pod waits, once its own
+	// container runs, for all the others to start. The job stays scheduled
+	// meanwhile; at the limit a pod with a job fails it, and says which
+	// containers are missing. It has to be more than the dispatcher's
+	// pod-pending-timeout, which knows the reason. Default 3600, one hour.
+	HoldTimeoutSeconds *int64 `json:"holdTimeoutSeconds,omitempty"`
 
 	// Policy is what the authors of pods may not do.
 	Policy Policy `json:"policy,omitzero"`

@@ -93,6 +93,9 @@ func (c Config) validateMerges() field.ErrorList {
 	if seconds := c.JobActiveDeadlineSeconds; seconds != nil && (*seconds < 0 || *seconds > maxDeadline) {
 		errs = append(errs, field.Invalid(field.NewPath("jobActiveDeadlineSeconds"), *seconds, "want a number of seconds from 1 to 2147483647, or 0 for no limit"))
 	}
+	if seconds := c.HoldTimeoutSeconds; seconds != nil && (*seconds < 1 || *seconds > maxDeadline) {
+		errs = append(errs, field.Invalid(field.NewPath("holdTimeoutSeconds"), *seconds, "want a number of seconds from 1 to 2147483647"))
+	}
 	return errs
 }
 

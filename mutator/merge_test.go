@@ -242,6 +242,10 @@ func TestMergeConfigErrors(t *testing.T) {
 			config: "jobActiveDeadlineSeconds: -1\n",
 			want:   "jobActiveDeadlineSeconds: Invalid value: -1: want a number of seconds from 1 to 2147483647, or 0 for no limit\n",
 		},
+		"hold": {
+			config: "holdTimeoutSeconds: 0\n",
+			want:   "holdTimeoutSeconds: Invalid value: 0: want a number of seconds from 1 to 2147483647\n",
+		},
 		"a patch that is none": {
 			config: "podSpecPatch: [1]\n", want: "podSpecPatch: Invalid value: want an object, found a list\n",
 		},

@@ -17,6 +17,7 @@ type Plan struct {
 	AgentTags        string `json:"agentTags,omitempty"`
 	ExitStatus       string `json:"exitStatus"`
 	IdleSeconds      int64  `json:"idleSeconds,omitempty"`
+	HoldSeconds      int64  `json:"holdSeconds,omitempty"`
 	IgnoreJobPodSpec bool   `json:"ignoreJobPodSpec,omitempty"`
 	// GraceSeconds is the pod's termination grace period.
 	GraceSeconds int64 `json:"graceSeconds"`

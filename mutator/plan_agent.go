@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
@@ -34,6 +35,7 @@ func (r *reading) readAgentSettings() {
 	agent, plan := r.config.Agent, &r.plan
 	plan.AgentEnv = append(r.config.Proxy.variables(nil), agent.variables()...)
 	plan.RedactedVars = agent.RedactedVars
+	plan.HoldSeconds = ptr.Deref(r.config.HoldTimeoutSeconds, 0)
 	plan.CancelGraceSeconds, plan.SignalGraceSeconds = agent.CancelGracePeriod, agent.SignalGracePeriod
 }
 

@@ -39,6 +39,34 @@ steps:
 	}
 }
 
+// Nobody is there to give up for the pod: a person made it. At its limit it takes
+// the job itself, says which container is missing, and fails it.
+func TestHoldEndsAtItsLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 10 * time.Second
+	installMutator(t, "impatient", map[string]any{"holdTimeoutSeconds": int(limit / time.Second)})
+	registry, _, _ := strings.Cut(pulled["shell"], "/")
+	b := start(t, manualStep)
+	j := b.job(t, "manual")
+	name := apply(t, handMadePod(podOptions{
+		job: j.uuid, labels: "buildkite.com/mutator: impatient", image: registry + "/no-such-image:1", command: "true",
+	}))
+	eventually(t, "the checkout to wait", func(ctx context.Context) (bool, error) {
+		return isRunning(ctx, name, "checkout")
+	})
+	waiting := time.Now()
+	if state := j.state(t); state != "scheduled" {
+		t.Errorf("the job is %s while a container is missing", state)
+	}
+	b.fails(t)
+	j.exits(t, neverStarted)
+	j.within(t, waiting, limit+30*time.Second)
+	j.logs(t, "The pod never started completely", "After 10s these containers had not started: mine", "kubectl describe pod "+name)
+}
+
+// neverStarted is the entrypoint's status for it, as docs/failures.md has it.
+const neverStarted = 193
+
 // What waits costs nothing: no process of a held pod, the agent's own included,
 // uses a thousandth of a processor.
 func TestWaitingCostsNoProcessorTime(t *testing.T) {

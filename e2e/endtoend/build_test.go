@@ -12,7 +12,7 @@ import (
 
 // patience bounds every wait for a job or a pod: a slow machine, not a slow
 // product.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // build is a build on the simulator.
 type build struct{ uuid, url string }
