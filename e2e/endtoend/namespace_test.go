@@ -10,7 +10,7 @@ import (
 // jobsNamespace makes a namespace for jobs with the agent token and further
 // labels, and a dispatcher for it that takes the jobs of the queue of the same
 // name.
-func jobsNamespace(t *testing.T, name, labels string) {
+func jobsNamespace(t *testing.T, name, labels string) *dispatcherProcess {
 	t.Helper()
 	manifest := fmt.Sprintf(`
 apiVersion: v1
@@ -37,5 +37,5 @@ data: {BUILDKITE_AGENT_TOKEN: %[3]s}
 		_, err := kube.Run(ctx, "-n", name, "get", "serviceaccount", "default")
 		return err == nil, err
 	})
-	startDispatcher(t, "--namespace="+name, "--queue="+name, "--controller-id="+name)
+	return startDispatcher(t, "--namespace="+name, "--queue="+name, "--controller-id="+name)
 }
