@@ -39,7 +39,8 @@ func rates(ctx context.Context, options Options) (err error) {
 		return nil
 	}
 	bedding := bedOptions(options, lifted())
-	bedding.Endless = true
+	// Only the dispatcher's requests would be written down, and not the floor's.
+	bedding.Endless, bedding.Audit = true, false
 	bed, err := testbed.Up(ctx, bedding)
 	defer func() { err = errors.Join(err, bed.Stop()) }()
 	if err != nil {
@@ -68,6 +69,8 @@ type racing struct {
 	bed     *testbed.Testbed
 	options Options
 	floor   *floor
+	// profiles counts the rounds that were profiled.
+	profiles int
 }
 
 // warmUp lets every part work once, and takes a pod for the floor.
@@ -182,8 +185,12 @@ func (r *racing) measure(ctx context.Context, name string, dispatcher *controlpl
 	if err != nil {
 		return round{}, err
 	}
-	elapsed, times, err := work()
+	stopProfiles, err := r.profile(ctx, name, dispatcher)
 	if err != nil {
+		return round{}, err
+	}
+	elapsed, times, err := work()
+	if err := errors.Join(err, stopProfiles()); err != nil {
 		return round{}, err
 	}
 	usedAfter, err := usageOf(r.bed, dispatcher)

@@ -70,6 +70,17 @@ func checkDocument(t *testing.T, document []byte, mutated *corev1.Pod) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	condensed, err := patch.Options{Condense: true}.Create(document, mutated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	atOnce, err := patch.Apply(document, condensed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := diff.Diff(tree(t, patched), tree(t, atOnce)); diff != "" {
+		t.Fatalf("the condensed patch has another result (-want +got):\n%s\npatch: %s", diff, encode(t, condensed))
+	}
 	var got corev1.Pod
 	if err := kjson.Unmarshal(patched, &got); err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func (h *Handler) review(request admission.Request, pod *corev1.Pod) (admission.
 	if !result.Changed {
 		return response, outcomeUnchanged
 	}
-	options := patch.Options{Before: &before, Originals: result.Originals}
+	options := patch.Options{Before: &before, Originals: result.Originals, Condense: true}
 	operations, err := options.Create(raw, pod)
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err), outcomeError
