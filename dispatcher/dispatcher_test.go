@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
-	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
 // refusal is an answer of the API server.
@@ -253,8 +252,8 @@ func TestExistingPods(t *testing.T) {
 		"taken elsewhere":        {PodRecord{Finished: true, AgentExit: 27}, 0},
 		"terminating":            {PodRecord{Finished: true, ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &deleting}}, 0},
 		"ended without a run":    {PodRecord{Finished: true}, 1},
-		"made by hand, live":     {PodRecord{ObjectMeta: metav1.ObjectMeta{Name: "mine", Labels: map[string]string{}}}, 0},
-		"made by hand, finished": {PodRecord{Finished: true, ObjectMeta: metav1.ObjectMeta{Name: "mine", Labels: map[string]string{}}}, 1},
+		"made by hand, live":     {PodRecord{ObjectMeta: metav1.ObjectMeta{Name: "mine"}}, 0},
+		"made by hand, finished": {PodRecord{Finished: true, ObjectMeta: metav1.ObjectMeta{Name: "mine"}}, 1},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -263,9 +262,9 @@ func TestExistingPods(t *testing.T) {
 			pod := tc.pod
 			pod.UID, pod.Namespace, pod.Injected, pod.Started = "old", "jobs", true, true
 			if pod.Name == "" {
-				pod.Name, pod.Labels = jobpod.PodName(uuid), map[string]string{contract.ControllerIDLabel: testController}
+				pod.Name, pod.controllerID = jobpod.PodName(uuid), testController
 			}
-			pod.Labels[contract.JobUUIDLabel] = uuid
+			pod.job = uuid
 			pod.CreationTimestamp, pod.FinishedAt = metav1.NewTime(at(0)), at(0)
 			w.pods[pod.Name] = &pod
 			simulate(t, w, Limits{JobTTL: 1000000 * time.Hour}, func(t *testing.T, _ *Dispatcher) {

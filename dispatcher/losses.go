@@ -21,7 +21,7 @@ func (n *notes) findLosses(ctx context.Context) {
 		}
 		known := n.losses[pod.UID]
 		if known == nil {
-			known = &loss{pod: pod, ref: jobRef{uuid: pod.JobUUID(), url: pod.JobURL, build: pod.Build}}
+			known = &loss{pod: pod, ref: jobRef{uuid: pod.JobUUID(), url: pod.JobURL(), build: pod.Build}}
 			n.losses[pod.UID] = known
 		}
 		known.seen = time.Now()

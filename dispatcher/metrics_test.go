@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
@@ -130,14 +131,19 @@ func TestProfiles(t *testing.T) {
 
 func TestPodCachesJoinNamespaces(t *testing.T) {
 	first, _ := startCache(t, jobPod("a", testController))
-	second, _ := startCache(t, jobPod("b", testController), jobPod("c", "other"))
-	second.namespace = "other-jobs"
+	const otherNamespace = "other-jobs"
+	var others []*corev1.Pod
+	for _, pod := range []*corev1.Pod{jobPod("b", testController), jobPod("c", "other")} {
+		pod.Namespace = otherNamespace
+		others = append(others, pod)
+	}
+	second, _ := startCache(t, others...)
 	all := podCaches{first, second}
 	if len(all.Own()) != 2 || len(all.ForJob("b")) != 1 || len(all.ForJob("c")) != 1 || len(all.ForJob("d")) != 0 {
 		t.Errorf("own %d", len(all.Own()))
 	}
 	created := NewPodRecord(jobPod("d", testController))
-	created.Namespace = "other-jobs"
+	created.Namespace = otherNamespace
 	all.Created(created)
 	if len(all.ForJob("d")) != 1 || len(first.ForJob("d")) != 0 {
 		t.Error("a created pod counts in the wrong namespace")

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
@@ -89,12 +90,24 @@ func podLists(client kubernetes.Interface, namespace string) cache.ListerWatcher
 	return cache.ToListWatcherWithWatchListSemantics(lists, client)
 }
 
+// indexByJob indexes the pods whose names do not tell their jobs.
 func indexByJob(object any) ([]string, error) {
 	record, isRecord := object.(*PodRecord)
 	if !isRecord {
 		return nil, fmt.Errorf("index pod: unexpected %T", object)
 	}
+	if record.Name == jobpod.PodName(record.JobUUID()) {
+		return nil, nil
+	}
 	return []string{record.JobUUID()}, nil
+}
+
+// jobOf returns the UUID of the job of one of the cache's records.
+func jobOf(object any) string {
+	if record, isRecord := object.(*PodRecord); isRecord {
+		return record.JobUUID()
+	}
+	return ""
 }
 
 // area names the cache for problems.
@@ -176,6 +189,10 @@ func (c *PodCache) ForJob(uuid string) []*PodRecord {
 		if err != nil {
 			// The index was given to the informer above.
 			panic("look up pods by job: " + err.Error())
+		}
+		object, exists, err := c.informer.GetIndexer().GetByKey(cache.NewObjectName(c.namespace, jobpod.PodName(uuid)).String())
+		if err == nil && exists && jobOf(object) == uuid {
+			objects = append(objects, object)
 		}
 		return objects
 	})

@@ -29,7 +29,8 @@ func jobPod(uuid, owner string) *corev1.Pod {
 	}
 }
 
-// startCache runs a cache of these pods until the test ends.
+// startCache runs a cache of these pods, and of their namespace, until the test
+// ends.
 func startCache(t *testing.T, pods ...*corev1.Pod) (*PodCache, *fake.Clientset) {
 	t.Helper()
 	client := fake.NewClientset()
@@ -38,7 +39,11 @@ func startCache(t *testing.T, pods ...*corev1.Pod) (*PodCache, *fake.Clientset) 
 			t.Fatal(err)
 		}
 	}
-	c, err := NewPodCache(client, "jobs", testController)
+	namespace := "jobs"
+	if len(pods) > 0 {
+		namespace = pods[0].Namespace
+	}
+	c, err := NewPodCache(client, namespace, testController)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +94,7 @@ func TestPodCacheCounts(t *testing.T) {
 	if len(found) != 1 || found[0].AgentExit != 27 || !found[0].FinishedAt.Equal(at(5)) {
 		t.Errorf("pods of job b: %+v", found)
 	}
-	if len(found[0].Labels) != 2 || found[0].Annotations != nil {
+	if found[0].Labels != nil || found[0].Annotations != nil {
 		t.Errorf("the record is not trimmed: %+v", found[0].ObjectMeta)
 	}
 	if err := client.CoreV1().Pods("jobs").Delete(t.Context(), jobpod.PodName("a"), metav1.DeleteOptions{}); err != nil {
@@ -221,4 +226,21 @@ func endAgent(pod *corev1.Pod) {
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
 		Name: contract.AgentContainer, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.NewTime(at(5))}},
 	}}
+}
+
+// A pod that somebody made for a job is found under whatever name it has, beside
+// one whose name tells its job.
+func TestPodsOfAJobByAnyName(t *testing.T) {
+	const uuid = "01920000-0000-4000-8000-000000000001"
+	byHand := jobPod(uuid, "")
+	byHand.Name, byHand.UID = "mine", "by-hand"
+	// It has the name of another job's pod.
+	misnamed := jobPod("x", "")
+	misnamed.Name, misnamed.UID = jobpod.PodName("y"), "misnamed"
+	c, _ := startCache(t, jobPod(uuid, testController), byHand, misnamed)
+	for job, want := range map[string]int{uuid: 2, "x": 1, "y": 0} {
+		if got := len(c.ForJob(job)); got != want {
+			t.Errorf("%d pods of job %s, want %d", got, job, want)
+		}
+	}
 }

@@ -192,8 +192,8 @@ func TestPodsOfAFormerQueueCount(t *testing.T) {
 	for i := range 3 {
 		name := fmt.Sprint("old", i)
 		w.pods[name] = &PodRecord{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{contract.ControllerIDLabel: testController}},
-			Started:    true, Injected: true, Queue: "former",
+			ObjectMeta: metav1.ObjectMeta{Name: name}, controllerID: testController,
+			Started: true, Injected: true, Queue: "former",
 		}
 	}
 	for i := range 5 {

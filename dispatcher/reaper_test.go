@@ -1,13 +1,13 @@
 package dispatcher
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
-	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
 func TestReaper(t *testing.T) {
@@ -42,11 +42,8 @@ func TestReaper(t *testing.T) {
 				pod := tc.pod
 				pod.ObjectMeta = metav1.ObjectMeta{
 					Name: jobpod.PodName(uuid), Namespace: "jobs", UID: "x", CreationTimestamp: metav1.Now(),
-					Labels: map[string]string{contract.JobUUIDLabel: uuid, contract.ControllerIDLabel: testController},
 				}
-				if tc.owner != "" {
-					pod.Labels[contract.ControllerIDLabel] = tc.owner
-				}
+				pod.job, pod.controllerID = uuid, cmp.Or(tc.owner, testController)
 				if pod.Finished {
 					pod.FinishedAt = time.Now()
 				}

@@ -1,11 +1,13 @@
 package dispatcher
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,11 +22,13 @@ import (
 const exitTaken = 27
 
 // PodRecord is what the dispatcher remembers of a pod. It holds a few hundred
-// bytes where the pod itself holds tens of thousands.
+// bytes where the pod itself holds tens of thousands; text that many pods have
+// in common is held once.
 type PodRecord struct {
-	// ObjectMeta has names, UID, version, times and the labels that say whose
-	// the pod is; the rest is dropped.
+	// ObjectMeta has names, UID, version and times; the rest is dropped.
 	metav1.ObjectMeta
+	// job and controllerID are the labels that say whose the pod is.
+	job, controllerID string
 	// Gated is set while our scheduling gate holds the pod.
 	Gated bool
 	// Injected is set if the pod has the mutator's receipt.
@@ -49,10 +53,12 @@ type PodRecord struct {
 	Queue string
 	// Attempt is which of its job's pods it is, from 1.
 	Attempt int
-	// JobURL and ResourceClass are the job's, for logs and for its failure.
-	JobURL, ResourceClass string
+	// ResourceClass is the job's, for its failure.
+	ResourceClass string
 	// Build is the job's build.
 	Build BuildRef
+	// jobURL is empty if it follows from the build.
+	jobURL string
 }
 
 // terminatingPatience is how much longer than its grace period a pod may take to
@@ -71,7 +77,7 @@ func (r *PodRecord) isStuck(patience time.Duration) bool {
 
 // Job returns what the pod tells of its job: enough to fail it.
 func (r *PodRecord) Job() jobpod.Job {
-	job := jobpod.Job{UUID: r.JobUUID(), URL: r.JobURL}
+	job := jobpod.Job{UUID: r.JobUUID(), URL: r.JobURL()}
 	if r.Build != (BuildRef{}) {
 		job.Env = []string{buildUUIDVariable + "=" + r.Build.UUID, buildURLVariable + "=" + r.Build.URL}
 	}
@@ -83,12 +89,25 @@ func (r *PodRecord) Job() jobpod.Job {
 
 // JobUUID returns the UUID of the pod's job, or "".
 func (r *PodRecord) JobUUID() string {
-	return r.Labels[contract.JobUUIDLabel]
+	return r.job
+}
+
+// JobURL returns where Buildkite shows the job, or "".
+func (r *PodRecord) JobURL() string {
+	return cmp.Or(r.jobURL, jobURL(r.Build, r.job))
+}
+
+// jobURL is how Buildkite forms the address of a build's job.
+func jobURL(build BuildRef, job string) string {
+	if build.URL == "" {
+		return ""
+	}
+	return build.URL + "#" + job
 }
 
 // OwnedBy reports whether the dispatcher with this id made the pod.
 func (r *PodRecord) OwnedBy(controllerID string) bool {
-	return r.Labels[contract.ControllerIDLabel] == controllerID
+	return r.controllerID == controllerID
 }
 
 // NewPodRecord takes from a pod what the dispatcher needs to know.
@@ -97,33 +116,41 @@ func NewPodRecord(pod *corev1.Pod) *PodRecord {
 	record := &PodRecord{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:              pod.Name,
-			Namespace:         pod.Namespace,
+			Namespace:         shared(pod.Namespace),
 			UID:               pod.UID,
 			ResourceVersion:   pod.ResourceVersion,
 			CreationTimestamp: pod.CreationTimestamp,
 			DeletionTimestamp: pod.DeletionTimestamp,
-			Labels:            map[string]string{},
 		},
+		controllerID: shared(pod.Labels[contract.ControllerIDLabel]),
+
 		Gated:    slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool { return gate.Name == contract.Gate }),
 		Injected: pod.Annotations[contract.InjectedAnnotation] != "",
 		Started:  run.Started,
 		Trouble:  diagnosis.TroubleOf(pod),
-		Queue:    queueName(pod),
+		Queue:    shared(queueName(pod)),
 		Attempt:  attemptOf(pod),
 
-		JobURL:        pod.Annotations[contract.JobURLAnnotation],
-		Build:         BuildRef{UUID: pod.Annotations[contract.BuildUUIDAnnotation], URL: pod.Annotations[contract.BuildURLAnnotation]},
-		ResourceClass: pod.Annotations[contract.ResourceClassAnnotation],
+		Build:         BuildRef{UUID: shared(pod.Annotations[contract.BuildUUIDAnnotation]), URL: shared(pod.Annotations[contract.BuildURLAnnotation])},
+		ResourceClass: shared(pod.Annotations[contract.ResourceClassAnnotation]),
 	}
-	for _, name := range []string{contract.JobUUIDLabel, contract.ControllerIDLabel} {
-		if value, set := pod.Labels[name]; set {
-			record.Labels[name] = value
-		}
+	record.job = pod.Labels[contract.JobUUIDLabel]
+	if inName := strings.TrimPrefix(pod.Name, contract.JobPrefix); inName == record.job {
+		// The name holds it already.
+		record.job = inName
+	}
+	if url := pod.Annotations[contract.JobURLAnnotation]; url != jobURL(record.Build, record.job) {
+		record.jobURL = url
 	}
 	record.Finished, record.AgentExit = run.Finished, run.AgentExit
 	record.StartedAt, record.FinishedAt = run.StartedAt, run.FinishedAt
 	record.Loss = diagnosis.LossOf(pod)
 	return record
+}
+
+// shared returns a text that all who ask for it share.
+func shared(text string) string {
+	return unique.Make(text).Value()
 }
 
 // queueName is the queue that a pod's agent registers with. Not every queue's

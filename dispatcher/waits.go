@@ -66,7 +66,7 @@ func (d *Dispatcher) waits() (waits []wait, running map[string]int) {
 // podWait tells what a pod that has not started waits for.
 func (d *Dispatcher) podWait(pod *PodRecord) wait {
 	w := wait{
-		ref:   jobRef{uuid: pod.JobUUID(), url: pod.JobURL, build: pod.Build},
+		ref:   jobRef{uuid: pod.JobUUID(), url: pod.JobURL(), build: pod.Build},
 		queue: d.queueOf(pod), state: statePending, cause: CausePending, since: pod.CreationTimestamp.Time, pod: pod,
 	}
 	if pod.Trouble != nil {

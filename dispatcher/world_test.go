@@ -185,12 +185,13 @@ func (w *world) Submit(_ context.Context, pod *unstructured.Unstructured) (*PodR
 	w.uids++
 	record := &PodRecord{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: pod.GetName(), Namespace: pod.GetNamespace(), Labels: pod.GetLabels(),
+			Name: pod.GetName(), Namespace: pod.GetNamespace(),
 			UID: types.UID(fmt.Sprint(w.uids)), CreationTimestamp: metav1.Now(),
 		},
+		job: pod.GetLabels()[contract.JobUUIDLabel], controllerID: pod.GetLabels()[contract.ControllerIDLabel],
 		Gated: w.bypassed, Injected: !w.bypassed,
 		Queue: pod.GetLabels()[contract.TagLabelPrefix+jobpod.QueueKey], Attempt: 1,
-		JobURL: pod.GetAnnotations()[contract.JobURLAnnotation],
+		jobURL: pod.GetAnnotations()[contract.JobURLAnnotation],
 		Build:  BuildRef{UUID: pod.GetAnnotations()[contract.BuildUUIDAnnotation], URL: pod.GetAnnotations()[contract.BuildURLAnnotation]},
 	}
 	if attempt, err := strconv.Atoi(pod.GetAnnotations()[contract.AttemptAnnotation]); err == nil {
