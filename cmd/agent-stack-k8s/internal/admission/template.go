@@ -12,8 +12,8 @@ import (
 // Templates are the pod specs of PodTemplates by their names.
 type Templates map[string]json.RawMessage
 
-// ReadTemplates reads the PodTemplates in a file. Other objects in it are left
-// out. An empty name is no templates.
+// ReadTemplates reads the PodTemplates in a file, those in a List too. Other
+// objects in it are left out. An empty name is no templates.
 func ReadTemplates(file string) (Templates, error) {
 	if file == "" {
 		return Templates{}, nil
@@ -27,22 +27,39 @@ func ReadTemplates(file string) (Templates, error) {
 		return nil, fmt.Errorf("%s:%d: %s", file, problem.Line, problem.Text)
 	}
 	templates := Templates{}
+	isList := false
 	for _, node := range documents {
-		if node.Get("kind").Text() != "PodTemplate" {
-			continue
+		objects := []*document.Node{node}
+		// What kubectl get prints: a namespace without templates has an empty one.
+		if items := node.Get("items"); items != nil && node.Get("kind").Text() == "List" {
+			isList, objects = true, items.Items
 		}
-		spec, _ := node.Find("template.spec")
-		raw, err := json.Marshal(spec.Value())
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+		for _, object := range objects {
+			if err := templates.add(object); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
 		}
-		templates[node.Get("metadata").Get("name").Text()] = raw
 	}
-	if len(templates) == 0 {
+	if len(templates) == 0 && !isList {
 		return nil, fmt.Errorf("%s: no object of kind PodTemplate in it", file)
 	}
 
 	return templates, nil
+}
+
+// add takes an object, if it is a PodTemplate.
+func (t Templates) add(object *document.Node) error {
+	if object.Get("kind").Text() != "PodTemplate" {
+		return nil
+	}
+	spec, _ := object.Find("template.spec")
+	raw, err := json.Marshal(spec.Value())
+	if err != nil {
+		return fmt.Errorf("read a PodTemplate: %w", err)
+	}
+	t[object.Get("metadata").Get("name").Text()] = raw
+
+	return nil
 }
 
 // For returns the template that a job names. A job that names none needs none.
