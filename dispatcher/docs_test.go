@@ -8,6 +8,8 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +66,34 @@ func TestDocsMetrics(t *testing.T) {
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", d.name, d.kind, strings.Join(d.labels, ", "), d.help)
 	}
 	checkGenerated(t, "../docs/metrics.md", table.String(), causeTable())
+}
+
+// TestMetricsInThePagesExist: alerts that a page proposes ask for what there is.
+func TestMetricsInThePagesExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, d := range append(newMetrics(prometheus.NewRegistry()).defined, budgetDefinitions...) {
+		known[d.name] = true
+	}
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(`\bbuildkite_dispatcher_\w+`).FindAllString(string(text), -1) {
+			found++
+			if !known[name] && !known[strings.TrimSuffix(name, "_bucket")] && name != "buildkite_dispatcher_" {
+				t.Errorf("%s: there is no metric %s", page, name)
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("found %d", found)
+	}
 }
 
 // causeTable lists the values of the labels cause and reason.
