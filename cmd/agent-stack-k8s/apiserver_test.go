@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"k8s.io/apimachinery/pkg/labels"
@@ -28,6 +30,8 @@ type recorded struct {
 	objects []object
 	// refuses is the API server's answer to a new pod, if not empty.
 	refuses string
+	// version is Kubernetes'.
+	version string
 }
 
 // plurals are the resources of kinds whose name is not just the kind with an s.
@@ -35,12 +39,23 @@ var plurals = map[string]string{
 	"ValidatingAdmissionPolicy": "validatingadmissionpolicies",
 }
 
+// recordedMonth is when the certificate of the recorded objects begins.
+var recordedMonth = time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)
+
 // apiserver is a command of scripts: apiserver FILE... serves the objects in the
-// files, and writes a kubeconfig for it.
+// files, and writes a kubeconfig for it. In the files $SERVER is its address, and
+// $TLS_CRT and $TLS_KEY are a certificate of December 2025 for the Service mutator
+// in the namespace elsewhere.
 func apiserver(script *testscript.TestScript, _ bool, files []string) {
 	server := &recorded{}
+	listener := httptest.NewServer(server)
+	script.Defer(listener.Close)
+	certificate, key, err := servingCertificate("mutator.elsewhere.svc", recordedMonth, recordedMonth.AddDate(0, 1, -1))
+	script.Check(err)
+	variables := strings.NewReplacer("$SERVER", listener.URL, "$TLS_CRT", certificate, "$TLS_KEY", key)
 	for _, file := range files {
-		for document := range strings.SplitSeq(script.ReadFile(file), "\n---\n") {
+		text := variables.Replace(script.ReadFile(file))
+		for document := range strings.SplitSeq(text, "\n---\n") {
 			var one object
 			script.Check(yaml.Unmarshal([]byte(document), &one))
 			if len(one) > 0 {
@@ -49,14 +64,12 @@ func apiserver(script *testscript.TestScript, _ bool, files []string) {
 		}
 	}
 	server.refuses = script.Getenv("REFUSES")
-	listener := httptest.NewServer(server)
-	script.Defer(listener.Close)
+	server.version = cmp.Or(script.Getenv("KUBERNETES"), "v1.37.2")
 	kubeconfig := `{apiVersion: v1, kind: Config, current-context: recorded,
 contexts: [{name: recorded, context: {cluster: recorded, user: recorded}}],
 clusters: [{name: recorded, cluster: {server: "` + listener.URL + `"}}], users: [{name: recorded, user: {}}]}`
 	script.Check(os.WriteFile(script.MkAbs("kubeconfig"), []byte(kubeconfig), 0o600))
 	script.Setenv("KUBECONFIG", script.MkAbs("kubeconfig"))
-	script.Setenv("SERVER", listener.URL)
 }
 
 // ServeHTTP implements http.Handler.
@@ -64,7 +77,9 @@ func (s *recorded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case r.URL.Path == "/version":
-		writeJSON(w, http.StatusOK, object{"gitVersion": "v1.37.2"})
+		writeJSON(w, http.StatusOK, object{"gitVersion": s.version})
+	case r.URL.Path == "/graphql", r.URL.Path == "/v2/access-token":
+		s.buildkite(w, r)
 	case strings.HasSuffix(r.URL.Path, "/log"):
 		s.log(w, path.Base(path.Dir(r.URL.Path)))
 	case r.Method == http.MethodPost:
@@ -72,6 +87,33 @@ func (s *recorded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.read(w, r)
 	}
+}
+
+// buildkite answers with what an object of the kind Buildkite has, by the query's
+// name, and for the token with its scopes.
+func (s *recorded) buildkite(w http.ResponseWriter, r *http.Request) {
+	index := slices.IndexFunc(s.objects, func(one object) bool { return one["kind"] == "Buildkite" })
+	if index < 0 {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if r.Method == http.MethodGet {
+		writeJSON(w, http.StatusOK, object{"scopes": s.objects[index]["scopes"]})
+		return
+	}
+	var query struct {
+		OperationName string `json:"operationName"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&query); err != nil {
+		panic(err)
+	}
+	headers, _ := s.objects[index]["headers"].(object)
+	for name, value := range headers {
+		text, _ := value.(string)
+		w.Header().Set(name, text)
+	}
+	answers, _ := s.objects[index]["answers"].(object)
+	writeJSON(w, http.StatusOK, object{"data": answers[query.OperationName]})
 }
 
 func (s *recorded) log(w http.ResponseWriter, pod string) {

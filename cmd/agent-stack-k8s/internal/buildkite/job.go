@@ -26,7 +26,9 @@ type Job struct {
 		Hostname        string `json:"hostname"`
 		ConnectionState string `json:"connectionState"`
 	} `json:"agent"`
-	Queue *struct {
+	// Cluster is nil for a job outside clusters.
+	Cluster *ClusterName `json:"cluster"`
+	Queue   *struct {
 		Key    string `json:"key"`
 		Paused bool   `json:"dispatchPaused"`
 	} `json:"clusterQueue"`

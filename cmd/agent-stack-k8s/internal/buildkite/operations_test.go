@@ -24,7 +24,7 @@ func TestOperations(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if len(document.Operations) != 3 {
+	if len(document.Operations) != 4 {
 		t.Errorf("%d queries", len(document.Operations))
 	}
 	for _, operation := range document.Operations {

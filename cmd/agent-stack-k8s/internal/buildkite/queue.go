@@ -23,6 +23,36 @@ func (c *Client) Organization(ctx context.Context, slug string) (*Organization, 
 	return answer.Organization, err
 }
 
+// ClusterName is what tells a Buildkite cluster from others.
+type ClusterName struct {
+	UUID string `json:"uuid"`
+	Name string `json:"name"`
+}
+
+// Clusters returns the first ten of an organization.
+func (c *Client) Clusters(ctx context.Context, organization string) ([]ClusterName, error) {
+	var answer struct {
+		Organization *struct {
+			Clusters *struct {
+				Edges []struct {
+					Node ClusterName `json:"node"`
+				} `json:"edges"`
+			} `json:"clusters"`
+		} `json:"organization"`
+	}
+	if err := c.ask(ctx, "findClusters", map[string]any{"organization": organization}, &answer); err != nil {
+		return nil, err
+	}
+	if answer.Organization == nil || answer.Organization.Clusters == nil {
+		return nil, nil
+	}
+	var found []ClusterName
+	for _, edge := range answer.Organization.Clusters.Edges {
+		found = append(found, edge.Node)
+	}
+	return found, nil
+}
+
 // Queue is one of a cluster.
 type Queue struct {
 	Key    string `json:"key"`

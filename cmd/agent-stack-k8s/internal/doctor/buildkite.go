@@ -101,11 +101,32 @@ func (d *doctor) checkScopes(ctx context.Context, at place, client *buildkite.Cl
 	}
 }
 
+// checkUnclustered looks at whether a dispatcher without a Buildkite cluster may
+// have jobs at all: where there are clusters, pipelines mostly belong to one.
+func (d *doctor) checkUnclustered(ctx context.Context, client *buildkite.Client, dispatcher *installation.Dispatcher) {
+	place := d.at("queue", "dispatcher "+dispatcher.Name())
+	clusters, err := client.Clusters(ctx, dispatcher.Setting("org"))
+	if err != nil {
+		place.unknownf("", "serves jobs outside Buildkite's clusters; whether the organization has clusters could not be asked: %v", err)
+		return
+	}
+	if len(clusters) == 0 {
+		place.okf("serves jobs outside Buildkite's clusters, of which the organization has none")
+		return
+	}
+	names := make([]string, len(clusters))
+	for i, cluster := range clusters {
+		names[i] = cluster.Name + " " + cluster.UUID
+	}
+	place.warnf("Set cluster-uuid in the dispatcher's configuration to the one of its queues: "+strings.Join(names, ", ")+".",
+		"serves jobs outside Buildkite's clusters only, and the organization has clusters: jobs of their pipelines stay scheduled")
+}
+
 // checkQueues looks at whether a dispatcher's queues are there, and not paused.
 func (d *doctor) checkQueues(ctx context.Context, client *buildkite.Client, dispatcher *installation.Dispatcher) {
 	uuid := dispatcher.Setting("cluster-uuid")
 	if uuid == "" {
-		d.at("queue", "dispatcher "+dispatcher.Name()).okf("serves jobs outside Buildkite's clusters, which have no queues to look at")
+		d.checkUnclustered(ctx, client, dispatcher)
 		return
 	}
 	place := d.at("queue", "Buildkite cluster "+uuid)

@@ -20,6 +20,9 @@ func allExamples() map[string]example {
 		"capacity":                    {job: scheduled(), dispatchers: []DispatcherFacts{{Name: "buildkite/dispatcher", Leads: true, Serves: true, InFlight: 25, MaxInFlight: 25}}, state: StateWaiting},
 		"no dispatcher":               {job: scheduled(), state: StateWaiting},
 		"another queue":               {job: scheduled(), dispatchers: []DispatcherFacts{{Name: "buildkite/dispatcher", Leads: true, Queues: []string{"queue=kubernetes"}}}, state: StateWaiting},
+		"without cluster-uuid":        {job: job(inCluster), dispatchers: []DispatcherFacts{{Name: "buildkite/dispatcher", Leads: true, IsOfAnotherCluster: true, Queues: []string{"queue=linux"}}}, state: StateWaiting},
+		"another cluster-uuid":        {job: job(inCluster), dispatchers: []DispatcherFacts{{Name: "buildkite/dispatcher", Leads: true, IsOfAnotherCluster: true, Cluster: "01920000-0000-4000-8000-000000000002"}}, state: StateWaiting},
+		"outside clusters":            {job: scheduled(), dispatchers: []DispatcherFacts{{Name: "buildkite/dispatcher", Leads: true, IsOfAnotherCluster: true, Cluster: "01920000-0000-4000-8000-000000000002"}}, state: StateWaiting},
 		"nobody leads":                {job: scheduled(), dispatchers: []DispatcherFacts{{Name: "buildkite/dispatcher", Serves: true}}, state: StateWaiting},
 		"paused":                      {job: job(pause), dispatchers: dispatching, state: StateWaiting},
 		"steps before it":             {job: job(inState("WAITING")), state: StateBlocked},
@@ -89,6 +92,10 @@ func allExamples() map[string]example {
 
 func withDisruption(reason string) string {
 	return strings.Replace(started(runs, runs), "conditions:", "conditions:\n- {type: DisruptionTarget, status: 'True', reason: "+reason+", message: 'the words of the cluster'}", 1)
+}
+
+func inCluster(j *buildkite.Job) {
+	j.Cluster = &buildkite.ClusterName{UUID: "01920000-0000-4000-8000-000000000001", Name: "Default cluster"}
 }
 
 func pause(j *buildkite.Job) {

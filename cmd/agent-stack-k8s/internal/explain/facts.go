@@ -40,8 +40,11 @@ type DispatcherFacts struct {
 	Name string
 	// Leads is set while a replica of it holds the Lease.
 	Leads bool
-	// Serves is set if one of its queues takes the job.
-	Serves bool
+	// Serves is set if one of its queues takes the job. IsOfAnotherCluster is set
+	// if it would, and the job is of another Buildkite cluster than those queues.
+	Serves, IsOfAnotherCluster bool
+	// Cluster is the UUID of the queues' Buildkite cluster; empty is none.
+	Cluster string
 	// Queues are those that it serves.
 	Queues []string
 	// InFlight and MaxInFlight are pods whose job has not ended; 0 is no limit.

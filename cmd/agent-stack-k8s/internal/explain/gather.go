@@ -184,6 +184,23 @@ func (g *gatherer) token(ctx context.Context) (token, endpoint string, err error
 	return token, endpoint, nil
 }
 
+// clusterOf is a job's Buildkite cluster, without a UUID if it has none.
+func clusterOf(job *buildkite.Job) buildkite.ClusterName {
+	if job.Cluster == nil {
+		return buildkite.ClusterName{}
+	}
+	return *job.Cluster
+}
+
+// isOfCluster reports whether a job is of a Buildkite cluster, or of none if that
+// is empty. A token that may see the job's queue and not its cluster cannot tell.
+func isOfCluster(job *buildkite.Job, uuid string) bool {
+	if job.Cluster == nil && job.Queue != nil {
+		return true
+	}
+	return strings.EqualFold(clusterOf(job).UUID, uuid)
+}
+
 // readDispatchers looks at who would make the job's pod, and at what their logs
 // say of it.
 func (g *gatherer) readDispatchers(ctx context.Context) {
@@ -191,13 +208,16 @@ func (g *gatherer) readDispatchers(ctx context.Context) {
 		return
 	}
 	for _, dispatcher := range g.found.Dispatchers {
-		facts := DispatcherFacts{Name: dispatcher.Name(), MaxInFlight: 25}
+		facts := DispatcherFacts{Name: dispatcher.Name(), Cluster: dispatcher.Setting("cluster-uuid"), MaxInFlight: 25}
 		if limit, err := strconv.Atoi(dispatcher.Setting("max-in-flight")); err == nil {
 			facts.MaxInFlight = limit
 		}
 		for _, queue := range dispatcher.Queues {
 			facts.Queues = append(facts.Queues, queue.Tags.String())
 			facts.Serves = facts.Serves || g.facts.Job != nil && queue.Tags.Accept(g.facts.Job.Rules)
+		}
+		if facts.Serves && !isOfCluster(g.facts.Job, facts.Cluster) {
+			facts.Serves, facts.IsOfAnotherCluster = false, true
 		}
 		holder, isHeld, err := installation.Leader(ctx, g.client, dispatcher)
 		if err != nil {

@@ -48,6 +48,8 @@ func (r *Report) scheduled(facts Facts) {
 	case serving < 0 && len(facts.Dispatchers) == 0:
 		r.Summary = "waits: this cluster has no dispatcher"
 		r.next("Choose the cluster that serves its queue (--context), or install the dispatcher here.")
+	case serving < 0 && slices.ContainsFunc(facts.Dispatchers, func(d DispatcherFacts) bool { return d.IsOfAnotherCluster }):
+		r.ofAnotherCluster(facts)
 	case serving < 0:
 		r.Summary = "waits: no dispatcher of this cluster serves it"
 		r.because("it asks for " + strings.Join(job.Rules, ", ") + "; served here: " + strings.Join(servedQueues(facts), "; "))
@@ -64,6 +66,32 @@ func (r *Report) scheduled(facts Facts) {
 		r.Summary = "waits for the dispatcher to see it"
 		r.next("Nothing yet: this takes a few seconds. If it stays so, run agent-stack-k8s doctor, and read the dispatcher's log.")
 	}
+}
+
+// ofAnotherCluster explains a job whose queue is served here by name only:
+// cluster-uuid is wrong, or was left out.
+func (r *Report) ofAnotherCluster(facts Facts) {
+	r.Summary = "waits: no dispatcher here serves its Buildkite cluster"
+	own := clusterOf(facts.Job)
+	if own.UUID == "" {
+		r.because("it is outside Buildkite's clusters")
+	} else {
+		r.because("it belongs to the Buildkite cluster " + own.Name + ", " + own.UUID)
+	}
+	for _, dispatcher := range facts.Dispatchers {
+		switch {
+		case !dispatcher.IsOfAnotherCluster:
+		case dispatcher.Cluster == "":
+			r.because("the dispatcher " + dispatcher.Name + " serves jobs outside Buildkite's clusters: it has no cluster-uuid")
+		default:
+			r.because("the dispatcher " + dispatcher.Name + " serves the Buildkite cluster " + dispatcher.Cluster)
+		}
+	}
+	if own.UUID == "" {
+		r.next("Move the pipeline into the Buildkite cluster that is served here, or choose the cluster that serves it (--context).")
+		return
+	}
+	r.next("Set cluster-uuid in the dispatcher's configuration to " + own.UUID + ", or choose the cluster that serves it (--context).")
 }
 
 func servedQueues(facts Facts) []string {
