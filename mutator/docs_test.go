@@ -51,6 +51,29 @@ func TestConfigurationReference(t *testing.T) {
 	}
 }
 
+// TestConfigurationExamples: the mutator takes what the pages show of its
+// configuration, beside the keys that are required.
+func TestConfigurationExamples(t *testing.T) {
+	const required = "apiVersion: buildkite.com/v1alpha1\nkind: MutatorConfiguration\nagentImage: agent:3\nentrypointImage: entrypoint:1\n"
+	_, policy, _ := strings.Cut(readFile(t, "../docs/security.md"), "## The policy")
+	found := 0
+	for _, page := range []string{readFile(t, "../docs/configuration.md"), policy} {
+		for _, block := range yamlBlock.FindAllStringSubmatch(page, -1) {
+			found++
+			text := block[1]
+			if !strings.HasPrefix(text, "apiVersion:") {
+				text = required + text
+			}
+			if _, errs := ParseConfig([]byte(text)); len(errs) > 0 {
+				t.Errorf("%v in\n%s", errs.ToAggregate(), text)
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("%d examples found", found)
+	}
+}
+
 // pluginFields lists fields, those of our own structs by dots.
 func pluginFields(structure reflect.Type, prefix string) []string {
 	var names []string

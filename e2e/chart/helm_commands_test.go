@@ -10,6 +10,7 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/cli/values"
 	"helm.sh/helm/v3/pkg/getter"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/buildkite/agent-stack-k8s/docs/pages"
 )
@@ -144,4 +145,43 @@ func TestShownValues(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNamesInCommands: what the pages have kubectl look at by the names of the
+// chart is there.
+func TestNamesInCommands(t *testing.T) {
+	blocks, err := pages.Blocks("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := Render(directory, Options{Values: settings(t, required), APIVersions: certManager})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, one := range read(t, rendered).objects {
+		names[one.GetName()] = true
+		// What cert-manager makes.
+		names[stringAt(one, "spec", "secretName")] = true
+	}
+	found := 0
+	for _, block := range blocks {
+		for _, match := range chartNames.FindAllStringSubmatch(block.Text, -1) {
+			found++
+			if !names[match[1]] {
+				t.Errorf("%s: the chart makes no %s", block, match[1])
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("%d names found", found)
+	}
+}
+
+// chartNames are names of objects in commands, for a release agent-stack-k8s.
+var chartNames = regexp.MustCompile(`(?m)^(?:kubectl|cmctl) .*\b(agent-stack-k8s-[a-z-]+)`)
+
+func stringAt(one object, fields ...string) string {
+	text, _, _ := unstructured.NestedString(one.Object, fields...)
+	return text
 }
