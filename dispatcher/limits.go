@@ -13,7 +13,7 @@ type Limits struct {
 	// PollInterval is the time between polls of Buildkite.
 	PollInterval time.Duration
 	// CancelInterval is the time between looks for withdrawn jobs while few pods
-	// wait. Zero means the default of 10 s.
+	// wait. Zero means the default of 5 s.
 	CancelInterval time.Duration
 	// JobTTL is how long a finished pod is kept.
 	JobTTL time.Duration

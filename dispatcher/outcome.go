@@ -103,19 +103,28 @@ func (d *Dispatcher) platformWorks(q *queue) {
 	}
 }
 
-// remove deletes a pod and counts it. A pod that is gone, replaced, or changed
-// if that matters, is left to whoever looks next.
+// remove deletes a pod and counts it.
 func (d *Dispatcher) remove(ctx context.Context, pod *PodRecord, reason string, unchanged bool) {
+	if err := d.tryRemove(ctx, pod, reason, unchanged); err != nil {
+		d.log.Warn("pod could not be deleted", slog.String("pod", pod.Name), slog.String("reason", reason), slog.Any("error", err))
+	}
+}
+
+// tryRemove deletes a pod and counts it. A pod that is gone, replaced, or changed
+// if that matters, is left to whoever looks next, and no error.
+func (d *Dispatcher) tryRemove(ctx context.Context, pod *PodRecord, reason string, unchanged bool) error {
 	err := d.Deleter.Delete(ctx, pod, unchanged)
 	switch {
 	case err == nil:
 		d.metrics.deletions.WithLabelValues(reason).Inc()
 		d.log.Info("deleted pod", slog.String("pod", pod.Name), slog.String("reason", reason))
+		return nil
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		d.log.Debug("pod changed before it was deleted", slog.String("pod", pod.Name), slog.String("reason", reason))
+		return nil
 	default:
 		d.metrics.apiErrors.WithLabelValues(operationDelete, kindOf(err)).Inc()
-		d.log.Warn("pod could not be deleted", slog.String("pod", pod.Name), slog.String("reason", reason), slog.Any("error", err))
+		return err
 	}
 }
 

@@ -37,6 +37,7 @@ type PodCache struct {
 	controllerID string
 	namespace    string
 	informer     cache.SharedIndexInformer
+	clock        *ClusterClock
 
 	mu sync.Mutex
 	// unobserved pods are by their job's UUID: most questions are about one job.
@@ -52,11 +53,12 @@ type unobservedPod struct {
 	since  time.Time
 }
 
-// NewPodCache makes a cache of the namespace's job pods. Run fills it.
-func NewPodCache(client kubernetes.Interface, namespace, controllerID string) (*PodCache, error) {
+// NewPodCache makes a cache of the namespace's job pods. Run fills it. The clock is
+// the API server's, or nil.
+func NewPodCache(client kubernetes.Interface, clock *ClusterClock, namespace, controllerID string) (*PodCache, error) {
 	informer := cache.NewSharedIndexInformer(podLists(client, namespace), &corev1.Pod{}, 0, cache.Indexers{jobIndex: indexByJob})
-	c := &PodCache{controllerID: controllerID, namespace: namespace, informer: informer, unobserved: map[string][]unobservedPod{}, lost: map[types.UID]*PodRecord{}}
-	if err := informer.SetTransform(trimPod); err != nil {
+	c := &PodCache{controllerID: controllerID, namespace: namespace, informer: informer, clock: clock, unobserved: map[string][]unobservedPod{}, lost: map[types.UID]*PodRecord{}}
+	if err := informer.SetTransform(c.trimPod); err != nil {
 		return nil, fmt.Errorf("trim pods: %w", err)
 	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{

@@ -43,7 +43,7 @@ func startCache(t *testing.T, pods ...*corev1.Pod) (*PodCache, *fake.Clientset) 
 	if len(pods) > 0 {
 		namespace = pods[0].Namespace
 	}
-	c, err := NewPodCache(client, namespace, testController)
+	c, err := NewPodCache(client, nil, namespace, testController)
 	if err != nil {
 		t.Fatal(err)
 	}

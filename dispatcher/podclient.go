@@ -53,6 +53,7 @@ type TemplateReader interface {
 // PodClient is the API server as the dispatcher uses it.
 type PodClient struct {
 	client kubernetes.Interface
+	clock  *ClusterClock
 }
 
 var (
@@ -64,9 +65,9 @@ var (
 	_ Trial          = (*PodClient)(nil)
 )
 
-// NewPodClient makes a client for pods.
-func NewPodClient(client kubernetes.Interface) *PodClient {
-	return &PodClient{client: client}
+// NewPodClient makes a client for pods. The clock is the API server's, or nil.
+func NewPodClient(client kubernetes.Interface, clock *ClusterClock) *PodClient {
+	return &PodClient{client: client, clock: clock}
 }
 
 // Submit sends the pod as the JSON that it is, so that fields unknown to this
@@ -100,7 +101,7 @@ func (c *PodClient) post(ctx context.Context, pod *unstructured.Unstructured, op
 	if err != nil {
 		return nil, fmt.Errorf("create pod %s: %w", pod.GetName(), err)
 	}
-	return NewPodRecord(&created), nil
+	return localRecord(&created, c.clock), nil
 }
 
 func (c *PodClient) Read(ctx context.Context, namespace, name string) (*PodRecord, error) {
@@ -110,7 +111,7 @@ func (c *PodClient) Read(ctx context.Context, namespace, name string) (*PodRecor
 	if err != nil {
 		return nil, fmt.Errorf("read pod %s: %w", name, err)
 	}
-	return NewPodRecord(pod), nil
+	return localRecord(pod, c.clock), nil
 }
 
 func (c *PodClient) Delete(ctx context.Context, pod *PodRecord, unchanged bool) error {

@@ -45,7 +45,7 @@ func podClientFor(t *testing.T, server *apiServer) *PodClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewPodClient(client)
+	return NewPodClient(client, nil)
 }
 
 func TestSubmitSendsThePodAsItIs(t *testing.T) {

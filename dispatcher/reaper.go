@@ -20,7 +20,7 @@ const (
 
 	// A withdrawn job's pod is found by asking Buildkite, a point per pod.
 	// While few wait this is done often.
-	statesOften     = 10 * time.Second
+	statesOften     = 5 * time.Second
 	statesSeldom    = time.Minute
 	fewUnstarted    = 50
 	mostUnstarted   = 500
@@ -40,6 +40,7 @@ const (
 type reaper struct {
 	dispatcher *Dispatcher
 	asked      time.Time
+	undeleted  undeleted
 }
 
 // run sweeps until the context ends.
@@ -56,6 +57,7 @@ func (r *reaper) run(ctx context.Context) {
 
 // sweep looks at all own pods once.
 func (r *reaper) sweep(ctx context.Context) {
+	defer r.undeleted.tell(r.dispatcher.log)
 	var unstarted []*PodRecord
 	for _, pod := range r.dispatcher.Pods.Own() {
 		if ctx.Err() != nil {
@@ -69,7 +71,7 @@ func (r *reaper) sweep(ctx context.Context) {
 			r.reapFinished(ctx, pod)
 		case pod.Gated || !pod.Injected:
 			if age > gatedPatience {
-				r.dispatcher.remove(ctx, pod, reasonGated, true)
+				r.remove(ctx, pod, reasonGated, true)
 			}
 		case pod.Started:
 			r.dispatcher.podStarted(pod)
@@ -89,7 +91,18 @@ func (r *reaper) reapFinished(ctx context.Context, pod *PodRecord) {
 	if pod.AgentExit == exitTaken {
 		reason = reasonTaken
 	}
-	r.dispatcher.remove(ctx, pod, reason, false)
+	r.remove(ctx, pod, reason, false)
+}
+
+// remove deletes a pod, unless the API server has just shown that it deletes none.
+func (r *reaper) remove(ctx context.Context, pod *PodRecord, reason string, unchanged bool) {
+	if r.undeleted.isOut {
+		r.undeleted.count++
+		return
+	}
+	if err := r.dispatcher.tryRemove(ctx, pod, reason, unchanged); err != nil {
+		r.undeleted.note(err)
+	}
 }
 
 // reapWithdrawn deletes pods whose job was cancelled, or has expired, before
@@ -122,7 +135,7 @@ func (r *reaper) reapWithdrawn(ctx context.Context, unstarted []*PodRecord) {
 	for _, pod := range unstarted {
 		if states[pod.JobUUID()].Withdrawn() {
 			r.dispatcher.event(pod, eventWithdrawn, "the job was withdrawn before it began: "+string(states[pod.JobUUID()]))
-			r.dispatcher.remove(ctx, pod, reasonWithdrawn, true)
+			r.remove(ctx, pod, reasonWithdrawn, true)
 		}
 	}
 }
@@ -135,9 +148,13 @@ func (r *reaper) force(ctx context.Context, pod *PodRecord) {
 	if patience := d.limits.Patience.Terminating; patience == 0 || !pod.isStuck(max(patience, terminatingPatience)) {
 		return
 	}
+	if r.undeleted.isOut {
+		r.undeleted.count++
+		return
+	}
 	err := d.Deleter.Force(ctx, pod)
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		d.log.Warn("pod could not be deleted by force", slog.String("pod", pod.Name), slog.Any("error", err))
+		r.undeleted.note(err)
 		return
 	}
 	d.metrics.deletions.WithLabelValues(reasonStuck).Inc()

@@ -174,11 +174,27 @@ func attemptOf(pod *corev1.Pod) int {
 	return max(attempt, 1)
 }
 
+// localRecord is NewPodRecord with all times in this program's.
+func localRecord(pod *corev1.Pod, clock *ClusterClock) *PodRecord {
+	record := NewPodRecord(pod)
+	record.CreationTimestamp.Time = clock.local(record.CreationTimestamp.Time)
+	if record.DeletionTimestamp != nil {
+		record.DeletionTimestamp = &metav1.Time{Time: clock.local(record.DeletionTimestamp.Time)}
+	}
+	record.StartedAt, record.FinishedAt = clock.local(record.StartedAt), clock.local(record.FinishedAt)
+	for _, trouble := range []*Trouble{record.Trouble, record.Loss} {
+		if trouble != nil {
+			trouble.Since = clock.local(trouble.Since)
+		}
+	}
+	return record
+}
+
 // trimPod is the informer's transform. It is given its own results too.
-func trimPod(object any) (any, error) {
+func (c *PodCache) trimPod(object any) (any, error) {
 	switch object := object.(type) {
 	case *corev1.Pod:
-		return NewPodRecord(object), nil
+		return localRecord(object, c.clock), nil
 	case *PodRecord:
 		return object, nil
 	default:

@@ -22,6 +22,9 @@ type Config struct {
 	Annotator Annotator
 	// Cluster is where pods go.
 	Cluster kubernetes.Interface
+	// Clock is the API server's, which Cluster's transport tells the time; nil
+	// takes it for this program's.
+	Clock *ClusterClock
 	// Queues are what jobs are taken from: at least one, each with a name of its
 	// own, all with the same controller id.
 	Queues []Queue
@@ -118,7 +121,7 @@ func (r *runner) newCaches() (podCaches, error) {
 			continue
 		}
 		seen[q.Pods.Namespace] = true
-		namespace, err := NewPodCache(r.config.Cluster, q.Pods.Namespace, q.Pods.ControllerID)
+		namespace, err := NewPodCache(r.config.Cluster, r.config.Clock, q.Pods.Namespace, q.Pods.ControllerID)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +135,7 @@ func (r *runner) newCaches() (podCaches, error) {
 
 // dispatch runs the loop, the reaper and the observer side by side.
 func (r *runner) dispatch(ctx context.Context, pods podCaches) {
-	client := NewPodClient(r.config.Cluster)
+	client := NewPodClient(r.config.Cluster, r.config.Clock)
 	events, stopEvents := newEventRecorder(context.WithoutCancel(ctx), r.config.Cluster)
 	defer stopEvents()
 	parts := Parts{

@@ -27,6 +27,8 @@ func configure(o options, log *slog.Logger) (dispatcher.Config, error) {
 	if err != nil {
 		return dispatcher.Config{}, err
 	}
+	clock := &dispatcher.ClusterClock{}
+	cluster.Wrap(clock.Wrap)
 	client, err := kubernetes.NewForConfig(cluster)
 	if err != nil {
 		return dispatcher.Config{}, fmt.Errorf("connect to the cluster: %w", err)
@@ -50,6 +52,7 @@ func configure(o options, log *slog.Logger) (dispatcher.Config, error) {
 		States:          jobs,
 		Annotator:       jobs,
 		Cluster:         client,
+		Clock:           clock,
 		Queues:          queuesOf(o, agentToken),
 		Limits:          limitsOf(o),
 		Secrets:         secretsOf(token, agentToken),

@@ -131,7 +131,7 @@ func buildkiteOptions() []option {
 		{name: "graphql-budget-share", kind: "share", usage: "part of the organization's GraphQL points that may be used; of the API token's own points it is always 0.8 at most", standard: "0.5", set: fraction(func(o *options) *float64 { return &o.budgetShare })},
 		{name: "rest-endpoint", kind: "url", usage: "REST API, to remove build annotations", standard: buildkite.DefaultRESTEndpoint, set: text(func(o *options) *string { return &o.restEndpoint })},
 		{name: "buildkite-request-timeout", kind: "duration", usage: "how long one request to Buildkite may take", standard: "1m", set: duration(func(o *options) *time.Duration { return &o.requestTimeout })},
-		{name: "job-cancel-checker-poll-interval", kind: "duration", usage: "time between looks for cancelled jobs whose pod has not begun, while few wait", standard: "10s", set: duration(func(o *options) *time.Duration { return &o.cancelInterval })},
+		{name: "job-cancel-checker-poll-interval", kind: "duration", usage: "time between looks for cancelled jobs whose pod has not begun, while few wait", standard: "5s", set: duration(func(o *options) *time.Duration { return &o.cancelInterval })},
 		{name: "annotate-after", kind: "duration", usage: "how long a job waits before an annotation of its build says what for; 0 is never", standard: "30s", set: duration(func(o *options) *time.Duration { return &o.annotateAfter })},
 		{name: "failure-exit-status", kind: "choice", usage: "distinct: jobs that cannot run end with a status that tells why; compatible: all with -1", standard: statusDistinct, set: text(func(o *options) *string { return &o.failureStatus })},
 	}

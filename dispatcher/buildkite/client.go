@@ -75,6 +75,9 @@ type Client struct {
 	// everything is the scope of all queues, paused or not.
 	everything atomic.Pointer[scope]
 
+	// strangeStates are those met that are no JobStates.
+	strangeStates sync.Map
+
 	births    births
 	withdrawn withdrawnJobsSeen
 	notes     notes

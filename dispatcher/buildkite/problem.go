@@ -25,6 +25,8 @@ const maxProblemBytes = 300
 const (
 	// kindIncomplete is an answer with errors, and perhaps with data.
 	kindIncomplete = "graphql-errors"
+	// kindUnknownQueue is a queue that the cluster has not, or no longer.
+	kindUnknownQueue = "unknown-queue"
 	// kindTooComplex, kindTooLarge and kindTooSlow are mended by smaller pages.
 	kindTooComplex = "too-complex"
 	kindTooLarge   = "too-large"

@@ -43,15 +43,15 @@ type queueState struct {
 
 // scopes returns a scope for each queue that is not paused. Queues outside a
 // cluster cannot be paused. Scopes and an error come together when one of
-// several queues does not exist.
-func (c *Client) scopes(ctx context.Context) ([]scope, error) {
+// several queues does not exist. The queues' states are no older than age.
+func (c *Client) scopes(ctx context.Context, age time.Duration) ([]scope, error) {
 	if c.settings.ClusterUUID == "" {
 		c.tellDefault("")
 		scopes := unclusteredScopes(c.settings.Queues)
 		c.remember(scopes)
 		return scopes, nil
 	}
-	if err := c.checkQueues(ctx, time.Now()); err != nil {
+	if err := c.checkQueues(ctx, time.Now(), age); err != nil {
 		return nil, err
 	}
 	c.tellDefault(c.queues.defaultKey)
@@ -75,7 +75,7 @@ func (c *Client) scopes(ctx context.Context) ([]scope, error) {
 	c.remember(all)
 	if len(missing) > 0 {
 		return scopes, &dispatcher.Problem{
-			Kind:   "unknown-queue",
+			Kind:   kindUnknownQueue,
 			Advice: "the cluster has no queue " + strings.Join(missing, ", ") + ": create it, or correct --queue",
 		}
 	}
@@ -128,11 +128,10 @@ func (c *Client) tellDefault(clusterDefault string) {
 	c.log.Warn("no queue is set: name it with --queue", attributes...)
 }
 
-// checkQueues brings the queues' states up to date if they are older than
-// pauseInterval.
-func (c *Client) checkQueues(ctx context.Context, now time.Time) error {
+// checkQueues brings the queues' states up to date if they are older than age.
+func (c *Client) checkQueues(ctx context.Context, now time.Time, age time.Duration) error {
 	q := &c.queues
-	if !q.checked.IsZero() && now.Sub(q.checked) < pauseInterval {
+	if !q.checked.IsZero() && now.Sub(q.checked) < age {
 		return nil
 	}
 	if q.byKey == nil || q.unaskable {

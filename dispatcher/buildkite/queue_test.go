@@ -86,15 +86,27 @@ func TestClusterQueues(t *testing.T) {
 		}
 	})
 	t.Run("remembered between checks", func(t *testing.T) {
-		server, url := serve(t, queues("a", "a"), listed(1, "x"))
+		server, url := serve(t, queues("a", "a"), listed(0))
 		client := clientFor(url, inCluster("a"))
 		for range 2 {
-			if jobs, err := client.Scheduled(t.Context(), unknown); err != nil || len(jobs) != 1 {
+			if jobs, err := client.Scheduled(t.Context(), unknown); err != nil || len(jobs) != 0 {
 				t.Fatalf("jobs %v, error %v", jobs, err)
 			}
 		}
 		if names := server.operations(); slices.Contains(names[1:], "clusterQueues") || slices.Contains(names, "queueStates") {
 			t.Errorf("asked %v", names)
+		}
+	})
+	t.Run("paused since the last check", func(t *testing.T) {
+		server, url := serve(t, queues("a", "a"), listed(0), counted(1), listed(1, "x"), asked("!a"))
+		client := clientFor(url, inCluster("a"))
+		for range 2 {
+			if jobs, err := client.Scheduled(t.Context(), unknown); err != nil || len(jobs) != 0 {
+				t.Errorf("jobs %v, error %v", jobs, err)
+			}
+		}
+		if diff := cmp.Diff([]string{"clusterQueues", "scheduledJobs", "countJobs", "scheduledJobs", "queueStates"}, server.operations()); diff != "" {
+			t.Error(diff)
 		}
 	})
 	t.Run("one of two does not exist", func(t *testing.T) {

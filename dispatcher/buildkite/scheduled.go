@@ -31,6 +31,7 @@ type pollState struct {
 func (c *Client) Scheduled(ctx context.Context, known func(uuid string) bool) ([]jobpod.Job, error) {
 	c.polling.Lock()
 	defer c.polling.Unlock()
+	began := time.Now()
 	if blocked := c.budget.blocked(time.Now()); blocked > maxBudgetWait {
 		c.sayBinding(time.Now())
 		return nil, c.budget.problem(blocked)
@@ -39,7 +40,7 @@ func (c *Client) Scheduled(ctx context.Context, known func(uuid string) bool) ([
 		c.sayBinding(time.Now())
 		return c.stillWaiting(known), nil
 	}
-	scopes, err := c.scopes(ctx)
+	scopes, err := c.scopes(ctx, pauseInterval)
 	if len(scopes) == 0 {
 		c.poll = pollState{}
 		return nil, err
@@ -58,7 +59,26 @@ func (c *Client) Scheduled(ctx context.Context, known func(uuid string) bool) ([
 		}
 	}
 	c.regroup()
+	if len(jobs) > 0 && !c.isStillOpen(ctx, began) {
+		jobs = nil
+	}
 	return jobs, errors.Join(errs...)
+}
+
+// isStillOpen reports whether the queues that were listed hand out jobs in this poll,
+// which began at a time: between polls a queue's state is not asked for each time,
+// and it may have been paused since. If Buildkite does not say it, the next poll
+// will see.
+func (c *Client) isStillOpen(ctx context.Context, began time.Time) bool {
+	scopes, err := c.scopes(ctx, time.Since(began)+time.Nanosecond)
+	if len(scopes) == 0 && err != nil && kindOf(err) != kindUnknownQueue {
+		return false
+	}
+	if sameScopes(scopes, c.poll.scopes) {
+		return true
+	}
+	c.poll = pollState{}
+	return false
 }
 
 // stillWaiting returns what is known without asking. Whether a queue is paused

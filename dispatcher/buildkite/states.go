@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/Khan/genqlient/graphql"
@@ -44,9 +45,21 @@ func (c *Client) stateBatch(ctx context.Context, uuids []string, states map[stri
 	for _, job := range answer {
 		if job != nil && job.UUID != "" && job.State != "" {
 			states[job.UUID] = job.State
+			c.meet(job.State)
 		}
 	}
 	return err
+}
+
+// meet says, once for each, that a job is in a state that Buildkite did not have
+// when this was written. No such job counts as withdrawn.
+func (c *Client) meet(state dispatcher.JobState) {
+	if slices.Contains(AllJobStates, JobStates(state)) {
+		return
+	}
+	if _, isMet := c.strangeStates.LoadOrStore(state, true); !isMet {
+		c.log.Warn("Buildkite tells of a job state that this version does not know, and takes the job for one that goes on", slog.String("state", string(state)))
+	}
 }
 
 func statesQuery(count int) string {

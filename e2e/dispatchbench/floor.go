@@ -68,7 +68,7 @@ func newFloor(ctx context.Context, bed *testbed.Testbed, final *unstructured.Uns
 	if err != nil {
 		return nil, fmt.Errorf("make the floor's client: %w", err)
 	}
-	return &floor{bed: bed, client: dispatcher.NewPodClient(connected), final: final}, nil
+	return &floor{bed: bed, client: dispatcher.NewPodClient(connected, nil), final: final}, nil
 }
 
 // finalPod returns what became of one of the dispatcher's pods, without our label,
