@@ -23,7 +23,7 @@ var configKeys = []Row{
 	{Name: "poll-interval", In: Newest, Fate: Honoured, Example: "5s"},
 	{Name: "http-timeout", In: Newest, Fate: Honoured, As: "buildkite-request-timeout", Example: "30s"},
 	{Name: "image-pull-backoff-grace-period", In: Newest, Fate: Honoured, Example: "45s"},
-	{Name: "job-cancel-checker-poll-interval", In: Newest, Fate: Honoured, Example: "15s", Note: "the default is 10s here, and was 5s"},
+	{Name: "job-cancel-checker-poll-interval", In: Newest, Fate: Honoured, Example: "15s"},
 	{Name: "empty-job-grace-period", In: Newest, Fate: Honoured, As: "missing-object-timeout", Example: "45s", Note: "how long a job waits for a ServiceAccount that is missing"},
 	{Name: "pod-pending-timeout", In: Newest, Fate: Honoured, Example: "20m"},
 	{Name: "prohibit-kubernetes-plugin", In: Newest, Fate: Honoured, Example: "true", Switch: true},
