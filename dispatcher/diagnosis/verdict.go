@@ -100,11 +100,12 @@ var Forbiddens = []Forbidden{
 	{regexp.MustCompile(`User ".*" cannot \w+ resource`), Verdict{Class: Hold, Cause: CausePermission, Platform: true}},
 }
 
-// backstopPolicy finds refusals by the policy that comes with this product. It
-// refuses what the mutator has not changed, which is never the job's fault. The
-// names are those of the manifests; other policies with our name in theirs are
-// the cluster's.
-var backstopPolicy = regexp.MustCompile(`ValidatingAdmissionPolicy 'buildkite-(?:injected|dispatcher|ephemeral-containers)'`)
+// backstopPolicy finds refusals by the policies that come with this product. They
+// refuse what the mutator has not changed, which is never the job's fault. An
+// installation's name is in theirs, so it is their words that tell; other policies
+// with our name are the cluster's.
+var backstopPolicy = regexp.MustCompile(`ValidatingAdmissionPolicy '[^']*(?:injected|dispatcher)' with binding '[^']*' denied request: ` +
+	`(?:the pod has the label buildkite\.com/inject=true,|the (?:label|scheduling gate) buildkite\.com/inject |a pod of the Buildkite dispatcher )`)
 
 // Classify decides what an error of creating a pod means. Its sources are the
 // answers of a real API server; testdata has one of each kind, written out by hand.
