@@ -16,7 +16,7 @@ import (
 )
 
 // profileSeconds is how long each round is profiled: less than a round takes.
-const profileSeconds = 5
+const profileSeconds = 15
 
 // profile writes what the processor does in the API server, in the dispatcher if
 // there is one, and in this program, from now on, to the directory of the options.

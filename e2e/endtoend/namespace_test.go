@@ -9,8 +9,8 @@ import (
 
 // jobsNamespace makes a namespace for jobs with the agent token and further
 // labels, and a dispatcher for it that takes the jobs of the queue of the same
-// name.
-func jobsNamespace(t *testing.T, name, labels string) *dispatcherProcess {
+// name, with further arguments.
+func jobsNamespace(t *testing.T, name, labels string, arguments ...string) *dispatcherProcess {
 	t.Helper()
 	manifest := fmt.Sprintf(`
 apiVersion: v1
@@ -37,5 +37,5 @@ data: {BUILDKITE_AGENT_TOKEN: %[3]s}
 		_, err := kube.Run(ctx, "-n", name, "get", "serviceaccount", "default")
 		return err == nil, err
 	})
-	return startDispatcher(t, "--namespace="+name, "--queue="+name, "--controller-id="+name)
+	return startDispatcher(t, append([]string{"--namespace=" + name, "--queue=" + name, "--controller-id=" + name}, arguments...)...)
 }
