@@ -57,7 +57,12 @@ func startDispatcher(t *testing.T, arguments ...string) *dispatcherProcess {
 		_ = d.command.Wait()
 		close(d.ended)
 	}()
-	t.Cleanup(func() { d.stop() })
+	t.Cleanup(func() {
+		d.stop()
+		if t.Failed() {
+			t.Logf("the dispatcher %s said:\n%s", strings.Join(arguments, " "), d.output())
+		}
+	})
 	return d
 }
 

@@ -12,29 +12,33 @@ import (
 func TestTwoDispatchersOnOneQueue(t *testing.T) {
 	t.Parallel()
 	const queue = "shared"
+	pipeline := `
+steps:
+  - label: contested
+    parallelism: @COUNT@
+    command: echo begun
+    agents: {queue: ` + queue + `}
+`
+	// The first job makes the queue.
+	first := start(t, strings.Replace(pipeline, "@COUNT@", "1", 1))
 	one := jobsNamespace(t, queue, "")
+	first.passes(t)
 	other := startDispatcher(t, "--namespace="+jobNamespace, "--queue="+queue, "--controller-id=shared-too")
 	// Both have to be there before there are jobs, or one has them all.
 	for _, d := range []*dispatcherProcess{one, other} {
-		d.waitOutput(t, patience, `msg=dispatching`)
+		d.waitOutput(t, patience, `msg="the cluster takes pods"`)
 	}
-	b := start(t, `
-steps:
-  - label: contested
-    parallelism: 6
-    command: echo begun
-    agents: {queue: `+queue+`}
-`)
+	b := start(t, strings.Replace(pipeline, "@COUNT@", "6", 1))
 	b.passes(t)
 
-	first, second := createdPods(one), createdPods(other)
+	ofOne, ofOther := createdPods(one), createdPods(other)
 	var contested []string
-	for job := range first {
-		if second[job] {
+	for job := range ofOne {
+		if ofOther[job] {
 			contested = append(contested, job)
 		}
 	}
-	t.Logf("%d jobs had a pod of one dispatcher, %d of the other, %d of both", len(first), len(second), len(contested))
+	t.Logf("%d jobs had a pod of one dispatcher, %d of the other, %d of both", len(ofOne), len(ofOther), len(contested))
 	if len(contested) == 0 {
 		t.Error("no job had a pod of each: nothing was shown")
 	}

@@ -74,13 +74,13 @@ func TestPreflight(t *testing.T) {
 	const name = "preflight"
 	d := jobsNamespace(t, name, "")
 	d.waitOutput(t, patience, `msg="the cluster takes pods"`, "queue="+name)
-	if strings.Contains(d.output(), "level=ERROR") {
-		t.Errorf("a dispatcher that can work complains:\n%s", d.output())
+	if strings.Contains(d.output(), "problem=\"preflight") {
+		t.Errorf("a dispatcher whose pods are taken complains:\n%s", d.output())
 	}
 
 	kubectl(t, "label", "namespace", name, "buildkite.com/jobs-")
 	late := startDispatcher(t, "--namespace="+name, "--queue=preflight-late", "--controller-id=late")
-	late.waitOutput(t, patience, "level=ERROR", "has not opted in to Buildkite jobs", "buildkite.com/jobs=enabled")
+	late.waitOutput(t, patience, "level=ERROR", "no mutator changes", "label the namespace")
 	kubectl(t, "label", "namespace", name, "buildkite.com/jobs=enabled")
 	late.waitOutput(t, patience, `msg="the cluster takes pods"`, "queue=preflight-late")
 
