@@ -14,18 +14,23 @@ func TestWaitingIsVisible(t *testing.T) {
 	t.Parallel()
 	const name = "waiting"
 	d := jobsNamespace(t, name, "", "--annotate-after=3s", "--rest-endpoint="+simulatorURL+"/v2")
-	quota := `
+	quota := withImages(`
 apiVersion: v1
 kind: ResourceQuota
-metadata: {name: closed, namespace: ` + name + `}
-spec: {hard: {pods: "0"}}
-`
+metadata: {name: narrow, namespace: ` + name + `}
+spec: {hard: {pods: "1"}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: occupant, namespace: ` + name + `}
+spec: {terminationGracePeriodSeconds: 1, containers: [{name: mine, image: "@SHELL@", command: [sleep, infinity]}]}
+`)
 	if _, err := kube.RunInput(t.Context(), quota, "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the quota to be in force", func(ctx context.Context) (bool, error) {
-		hard, err := kube.Run(ctx, "-n", name, "get", "resourcequota", "closed", "-o", "jsonpath={.status.hard.pods}")
-		return hard == "0", err
+		used, err := kube.Run(ctx, "-n", name, "get", "resourcequota", "narrow", "-o", "jsonpath={.status.used.pods}")
+		return used == "1", err
 	})
 	b := start(t, `
 steps:
@@ -44,7 +49,7 @@ steps:
 	if state := b.job(t, "patient").state(t); state != "scheduled" {
 		t.Errorf("the job is %s while it waits", state)
 	}
-	kubectlIn(t, name, "delete", "resourcequota", "closed")
+	kubectlIn(t, name, "delete", "pod", "occupant")
 	b.passes(t)
 	eventually(t, "the annotation to go", func(ctx context.Context) (bool, error) {
 		note, err := waitingNote(ctx, b, name)
