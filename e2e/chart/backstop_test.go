@@ -2,6 +2,7 @@ package chart
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,9 +26,7 @@ func TestDispatcherKnowsItsOwnPolicies(t *testing.T) {
 		if options.Values == nil {
 			options.Values = map[string]any{}
 		}
-		for key, value := range settings(t, required) {
-			options.Values[key] = value
-		}
+		maps.Copy(options.Values, settings(t, required))
 		options.APIVersions = certManager
 		rendered, err := Render(directory, options)
 		if err != nil {

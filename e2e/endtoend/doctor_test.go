@@ -17,8 +17,12 @@ import (
 // diagnosis is what doctor found.
 type diagnosis struct {
 	Results []struct {
-		Check, Status, Where, What, Mend string
-	}
+		Check  string `json:"check"`
+		Status string `json:"status"`
+		Where  string `json:"where"`
+		What   string `json:"what"`
+		Mend   string `json:"mend"`
+	} `json:"results"`
 }
 
 // failing lists what is not ok, a line each.

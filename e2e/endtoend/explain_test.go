@@ -12,14 +12,25 @@ import (
 
 // explanation is what explain says, as JSON.
 type explanation struct {
-	State, Summary, Cause string
-	Why, Next, Looked     []string
-	Job                   struct{ State, ExitStatus string }
-	Phases                []struct {
-		Name    string
-		Seconds float64
-	}
-	Containers []struct{ Name, Role, State string }
+	State   string   `json:"state"`
+	Summary string   `json:"summary"`
+	Cause   string   `json:"cause"`
+	Why     []string `json:"why"`
+	Next    []string `json:"next"`
+	Looked  []string `json:"looked"`
+	Job     struct {
+		State      string `json:"state"`
+		ExitStatus string `json:"exitStatus"`
+	} `json:"job"`
+	Phases []struct {
+		Name    string  `json:"name"`
+		Seconds float64 `json:"seconds"`
+	} `json:"phases"`
+	Containers []struct {
+		Name  string `json:"name"`
+		Role  string `json:"role"`
+		State string `json:"state"`
+	} `json:"containers"`
 }
 
 func (e explanation) text() string {

@@ -79,7 +79,7 @@ func childrenOf(t *testing.T, process int) []int {
 		if err != nil {
 			continue
 		}
-		for _, word := range strings.Fields(string(text)) {
+		for word := range strings.FieldsSeq(string(text)) {
 			child, err := strconv.Atoi(word)
 			if err != nil {
 				t.Fatal(err)
