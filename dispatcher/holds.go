@@ -20,6 +20,9 @@ type hold struct {
 	ref   jobRef
 	queue *queue
 	cause string
+	// words are the cluster's when the cause began, or empty: what they count goes
+	// on changing.
+	words string
 	// first is since when the job has been held for one cause or another, since
 	// for this one.
 	first    time.Time
@@ -46,7 +49,7 @@ func (h *holds) holding(uuid string) bool {
 
 // hold makes the job wait: longer each time for the same cause. It returns for
 // how long the cause has held the job, and whether the cause is new.
-func (h *holds) hold(q *queue, ref jobRef, cause string) (held time.Duration, isNew bool) {
+func (h *holds) hold(q *queue, ref jobRef, cause, words string) (held time.Duration, isNew bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	job := h.job(ref.uuid)
@@ -56,7 +59,7 @@ func (h *holds) hold(q *queue, ref jobRef, cause string) (held time.Duration, is
 		job.first = now
 	}
 	if job.cause != cause {
-		job.cause, job.since, job.failures = cause, now, 0
+		job.cause, job.words, job.since, job.failures = cause, words, now, 0
 		isNew = true
 	}
 	job.failures++
@@ -79,7 +82,7 @@ func (h *holds) rest(uuid, cause string, pause time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	job := h.job(uuid)
-	job.cause, job.until, job.first = cause, time.Now().Add(pause), time.Time{}
+	job.cause, job.words, job.until, job.first = cause, "", time.Now().Add(pause), time.Time{}
 }
 
 // leave makes the job wait for a fixed time for a cause worth telling.
@@ -91,7 +94,7 @@ func (h *holds) leave(q *queue, ref jobRef, cause string, pause time.Duration) {
 	if job.first.IsZero() {
 		job.first = time.Now()
 	}
-	job.cause, job.until = cause, time.Now().Add(pause)
+	job.cause, job.words, job.until = cause, "", time.Now().Add(pause)
 }
 
 // ended counts one more pod that ended without running the job. The pod says

@@ -76,7 +76,11 @@ func (d *Dispatcher) leaveToOthers(attempt *attempt, failure Failure) {
 // cause. The first time is worth a line, unless the platform's problem has one
 // for all jobs.
 func (d *Dispatcher) hold(attempt *attempt, cause string, err error, isPlatform bool) time.Duration {
-	held, isNew := d.holds.hold(attempt.queue, refOf(attempt.job), cause)
+	words := ""
+	if !isPlatform {
+		words = wordsOf(err)
+	}
+	held, isNew := d.holds.hold(attempt.queue, refOf(attempt.job), cause, words)
 	d.count(outcomeHeld, cause)
 	attributes := d.jobAttributes(attempt.job, slog.String("queue", attempt.queue.name), slog.String("cause", cause), slog.Duration("held", held.Round(time.Second)))
 	if err != nil {
@@ -88,6 +92,14 @@ func (d *Dispatcher) hold(attempt *attempt, cause string, err error, isPlatform 
 		d.log.Debug("held job", attributes...)
 	}
 	return held
+}
+
+// wordsOf is what the API server said, or "".
+func wordsOf(err error) string {
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		return status.Status().Message
+	}
+	return ""
 }
 
 // platformFails stops dispatch for a fault that is no job's.

@@ -49,7 +49,7 @@ func (d *Dispatcher) waits() (waits []wait, running map[string]int) {
 	for _, held := range d.holds.all() {
 		if !seen[held.ref.uuid] {
 			seen[held.ref.uuid] = true
-			waits = append(waits, wait{ref: held.ref, queue: held.queue, state: stateHeld, cause: held.cause, since: held.first})
+			waits = append(waits, wait{ref: held.ref, queue: held.queue, state: stateHeld, cause: held.cause, words: held.words, since: held.first})
 		}
 	}
 	for _, job := range d.waiting.all() {

@@ -43,9 +43,13 @@ steps:
 		if err != nil || note == nil {
 			return false, err
 		}
-		t.Logf("the build says:\n%s", note.Body)
 		return strings.Contains(note.Body, "waits for room in the namespace's quota") && strings.Contains(note.Body, "exceeded quota"), nil
 	})
+	note, err := waitingNote(t.Context(), b, name)
+	if err != nil || note == nil {
+		t.Fatalf("the annotation has gone: %v", err)
+	}
+	t.Logf("the build says:\n%s", note.Body)
 	if state := b.job(t, "patient").state(t); state != "scheduled" {
 		t.Errorf("the job is %s while it waits", state)
 	}
