@@ -72,6 +72,7 @@ const (
 	ExitRejected     = diagnosis.ExitRejected
 	ExitNeverRan     = diagnosis.ExitNeverRan
 	ExitImage        = diagnosis.ExitImage
+	ExitImagePull    = diagnosis.ExitImagePull
 	ExitContainer    = diagnosis.ExitContainer
 	ExitBefore       = diagnosis.ExitBefore
 	ExitPending      = diagnosis.ExitPending

@@ -114,12 +114,44 @@ var exitNames = []struct {
 }{
 	{ExitRejected, "the job's pod cannot be made, or the cluster will not have it", false},
 	{ExitNeverRan, "pods of the job ended several times before an agent took it, or their agent never did", true},
-	{ExitImage, "an image could not be pulled", false},
+	{ExitImage, "an image could not be pulled: there is none of the name, or the cluster may not have it", false},
 	{ExitContainer, "a container could not be set up or started", false},
 	{ExitBefore, "an init container or a sidecar failed", false},
 	{ExitPending, "the containers did not start in time: no node, a volume that does not come, a pull that takes too long", false},
 	{ExitNode, "the node ended the pod before the job began", true},
 	{ExitDeadline, "the pod got too old before the job began", false},
+	{ExitImagePull, "an image could not be pulled for now: its registry does not answer, or limits how often it may be asked", true},
+}
+
+// Sentences in place of a retry rule.
+const (
+	noRule      = "no rule: somebody has to change something first"
+	noRuleAgain = "no rule: it would end the same way again"
+)
+
+// retryRule is a rule of a step's, as one line of YAML, for jobs that end so.
+func retryRule(status int, signalReason string) string {
+	return fmt.Sprintf("`- {exit_status: %d, signal_reason: %s, limit: 2}`", status, signalReason)
+}
+
+// ruleFor is what the author of a job may want that failed with a status before it
+// began.
+func ruleFor(status int) string {
+	for _, exit := range exitNames {
+		if exit.status == status && exit.retry {
+			return retryRule(status, StackErrorReason)
+		}
+	}
+	return noRule
+}
+
+// lossRules are the rules for jobs that were lost after they had begun. An agent that
+// is told to stop says so; one that vanishes says nothing.
+var lossRules = map[string]string{
+	CauseOutOfMemory: noRuleAgain, CauseDeadline: noRuleAgain,
+	CauseNodeLost: retryRule(-1, "none"),
+	CauseDeleted:  retryRule(-1, "agent_stop"), CauseDrained: retryRule(-1, "agent_stop"), CauseEvicted: retryRule(-1, "agent_stop"),
+	CausePreempted: retryRule(-1, "agent_stop"), CauseNodeShutdown: retryRule(-1, "agent_stop"), CauseNodeRefused: retryRule(-1, "agent_stop"),
 }
 
 func TestDocsFailures(t *testing.T) {
@@ -135,20 +167,23 @@ func TestDocsFailures(t *testing.T) {
 		fmt.Fprintf(&statuses, "| %d | %s | %s |\n", exit.status, exit.means, advice)
 	}
 	retry.WriteString("```\n")
-	before.WriteString("| cause | exit status | after | first line of the job's log |\n|---|---|---|---|\n")
+	before.WriteString("| cause | exit status | after | first line of the job's log | retry by itself |\n|---|---|---|---|---|\n")
 	for _, cause := range slices.Sorted(maps.Keys(refusals())) {
 		row := refusals()[cause]
-		fmt.Fprintf(&before, "| `%s` | %d | %s | %s |\n", cause, ExitRejected, row.after, row.text)
+		fmt.Fprintf(&before, "| `%s` | %d | %s | %s | %s |\n", cause, ExitRejected, row.after, row.text, ruleFor(ExitRejected))
 	}
 	for _, cause := range slices.Sorted(maps.Keys(diagnosis.ExitStatuses)) {
 		trouble := &Trouble{Cause: cause, Container: "NAME", Image: "IMAGE"}
-		fmt.Fprintf(&before, "| `%s` | %d | %s | %s |\n", cause, diagnosis.ExitStatuses[cause], patienceWords(cause), trouble.Advice())
+		fmt.Fprintf(&before, "| `%s` | %d | %s | %s | %s |\n", cause, trouble.ExitStatus(), patienceWords(cause), trouble.Advice(), ruleFor(trouble.ExitStatus()))
 	}
-	fmt.Fprintf(&before, "| `%s` | %d | %d pods | %s |\n", CauseEndedWithoutARun, ExitNeverRan, maxEnded, neverRan(maxEnded, &PodRecord{AgentExit: 1}, "").Advice)
-	after.WriteString("| cause | the annotation says |\n|---|---|\n")
+	fmt.Fprintf(&before, "| `%s` | %d | %d pods | %s | %s |\n", CauseEndedWithoutARun, ExitNeverRan, maxEnded, neverRan(maxEnded, &PodRecord{AgentExit: 1}, "").Advice, ruleFor(ExitNeverRan))
+	after.WriteString("| cause | the annotation says | retry by itself |\n|---|---|---|\n")
 	for _, cause := range slices.Sorted(maps.Keys(diagnosis.LossAdvices)) {
 		trouble := &Trouble{Cause: cause, Container: "NAME"}
-		fmt.Fprintf(&after, "| `%s` | %s |\n", cause, trouble.LossAdvice())
+		fmt.Fprintf(&after, "| `%s` | %s | %s |\n", cause, trouble.LossAdvice(), lossRules[cause])
+		if lossRules[cause] == "" {
+			t.Errorf("%s has neither a retry rule nor a sentence why none is needed", cause)
+		}
 	}
 	checkGenerated(t, "../docs/failures.md", statuses.String(), retry.String(), before.String(), after.String())
 }

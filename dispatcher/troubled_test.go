@@ -32,7 +32,7 @@ func TestTroubleFailsTheJob(t *testing.T) {
 		},
 		"registry that does not answer": {
 			Trouble{Cause: CauseImagePull, Container: "build", Image: "slow/one:1", Message: "i/o timeout"}, nil,
-			14 * time.Minute, 16 * time.Minute, ExitImage, []string{"slow/one:1", "i/o timeout"},
+			14 * time.Minute, 16 * time.Minute, ExitImagePull, []string{"slow/one:1", "i/o timeout"},
 		},
 		"no node": {
 			Trouble{Cause: CauseUnschedulable, Message: "0/3 nodes are available: 3 Insufficient cpu."}, nil,

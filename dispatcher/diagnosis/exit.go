@@ -10,7 +10,8 @@ const (
 	// ExitNeverRan: pods of the job ended several times without running it, or
 	// their agent never took it.
 	ExitNeverRan = 194
-	// ExitImage: an image could not be pulled.
+	// ExitImage: there is no such image, or the cluster may not pull it. Somebody
+	// has to change something first.
 	ExitImage = 195
 	// ExitContainer: a container could not be set up or started.
 	ExitContainer = 196
@@ -22,6 +23,9 @@ const (
 	ExitNode = 199
 	// ExitDeadline: the pod got too old before the job began.
 	ExitDeadline = 200
+	// ExitImagePull: an image could not be pulled for now: its registry does not
+	// answer, or limits how often it may be asked. Retrying helps.
+	ExitImagePull = 201
 )
 
 // ExitStatuses are those of troubles with a pod, by cause.
@@ -29,8 +33,8 @@ var ExitStatuses = map[string]int{
 	CauseImageName:       ExitImage,
 	CauseImageMissing:    ExitImage,
 	CauseImageForbidden:  ExitImage,
-	CauseImageLimit:      ExitImage,
-	CauseImagePull:       ExitImage,
+	CauseImageLimit:      ExitImagePull,
+	CauseImagePull:       ExitImagePull,
 	CauseContainerConfig: ExitContainer,
 	CauseContainerCreate: ExitContainer,
 	CauseInitFailed:      ExitBefore,

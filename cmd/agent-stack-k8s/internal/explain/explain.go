@@ -166,7 +166,7 @@ func (r *Report) troubled(facts Facts, trouble *diagnosis.Trouble) {
 	if trouble.Container != "" {
 		r.Summary += ": container " + trouble.Container
 	}
-	if trouble.Image != "" && trouble.ExitStatus() == diagnosis.ExitImage {
+	if status := trouble.ExitStatus(); trouble.Image != "" && (status == diagnosis.ExitImage || status == diagnosis.ExitImagePull) {
 		r.Summary += ", image " + trouble.Image
 	}
 	if trouble.Platform {

@@ -167,6 +167,7 @@ func stackFailure(job JobReport) string {
 		diagnosis.ExitRejected:  "its pod cannot be made, or the cluster will not have it",
 		diagnosis.ExitNeverRan:  "its pods ended several times before an agent took it, or their agent never did",
 		diagnosis.ExitImage:     "an image could not be pulled",
+		diagnosis.ExitImagePull: "an image could not be pulled for now: its registry does not answer, or limits how often it may be asked",
 		diagnosis.ExitContainer: "a container could not be set up or started",
 		diagnosis.ExitBefore:    "an init container or a sidecar failed",
 		diagnosis.ExitPending:   "its containers did not start in time",
