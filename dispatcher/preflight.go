@@ -9,19 +9,16 @@ import (
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
-const (
-	// preflightInterval is the time between trials while one fails.
-	preflightInterval = 30 * time.Second
-	// preflightUUID is the job of trial pods. No such job or pod ever exists.
-	preflightUUID = "00000000-0000-4000-8000-000000000000"
-)
+// preflightUUID is the job of trial pods. No such job or pod ever exists.
+const preflightUUID = "00000000-0000-4000-8000-000000000000"
 
 // preflight has the cluster answer to a pod of each queue without creating it,
 // until all go through. What it finds is logged with advice and makes this
-// replica unready; jobs are tried all the same.
+// replica unready; jobs are tried all the same. It comes back soon at first: where
+// both are installed at once, the mutator is ready a few seconds after this.
 func (d *Dispatcher) preflight(ctx context.Context) {
 	open := d.queues
-	for {
+	for failures := 1; ; failures++ {
 		var failed []*queue
 		for _, q := range open {
 			if !q.works.Load() && !d.tryQueue(ctx, q) {
@@ -35,7 +32,7 @@ func (d *Dispatcher) preflight(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(preflightInterval):
+		case <-time.After(backoff(failures)):
 		}
 	}
 }

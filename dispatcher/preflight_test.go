@@ -72,6 +72,29 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// An installation brings up the mutator beside the dispatcher, a little later.
+func TestPreflightOfAMutatorThatIsJustStarting(t *testing.T) {
+	w := newWorld()
+	w.trying = refusal(500, `failed calling webhook "mutator.buildkite.com"`)
+	simulate(t, w, Limits{}, func(t *testing.T, d *Dispatcher) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var running sync.WaitGroup
+		running.Go(func() { d.preflight(ctx) })
+		pass(3 * time.Second)
+		if d.problems.any() == "" {
+			t.Error("no problem although no mutator answers")
+		}
+		w.change(func() { w.trying = nil })
+		pass(4 * time.Second)
+		if got := d.problems.any(); got != "" {
+			t.Errorf("problem %q is not over", got)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
 // A pod that was created says more than a trial that fails.
 func TestPreflightYieldsToRealPods(t *testing.T) {
 	w := newWorld()
