@@ -182,6 +182,8 @@ func TestPodStopped(t *testing.T) {
 	agent.wait()
 	if got := p.result(); strings.Contains(got.Log, "killed") {
 		t.Errorf("a container was accused although the pod was being stopped:\n%s", got.Log)
+	} else if !strings.Contains(got.Log, "Kubernetes is stopping this pod") {
+		t.Errorf("the job's log does not say that the pod was being stopped:\n%s", got.Log)
 	}
 }
 

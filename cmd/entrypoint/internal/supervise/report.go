@@ -56,6 +56,27 @@ func (s *supervisor) reportFailure() {
 	}
 }
 
+// stopPatience bounds the wait for the agent to take a line before it is stopped.
+const stopPatience = time.Second
+
+// reportStop says in the job's log that the pod is being stopped, where otherwise
+// the command's end by a signal would be all that there is to see.
+func (s *supervisor) reportStop() {
+	text := fmt.Sprintf(`+++ Kubernetes is stopping this pod
+A drained node, an eviction, a deletion or a deadline ends the job, not its command. The pod's events say which:
+kubectl events --for pod/%s --namespace %s
+`, podName(), pod("NAMESPACE"))
+	written := make(chan error, 1)
+	go func() { written <- s.runner.WriteLogs(text) }()
+	select {
+	case err := <-written:
+		if err != nil {
+			s.logf("%v", err)
+		}
+	case <-time.After(stopPatience):
+	}
+}
+
 func (s *supervisor) firstUnfinished() int {
 	for id := range s.clients {
 		if exit, err := s.directory.ReadExit(id); err != nil || exit.Status != 0 {

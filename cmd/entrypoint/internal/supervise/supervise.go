@@ -196,6 +196,9 @@ func (s *supervisor) proceed() error {
 
 func (s *supervisor) onSignal(sig os.Signal) {
 	if process.Stops(sig) {
+		if !s.stopping && s.runner != nil {
+			s.reportStop()
+		}
 		s.stopping = true
 	}
 	if s.taking {
