@@ -32,8 +32,8 @@ import (
 const usage = `usage: entrypoint-image --repository REPOSITORY [--version VERSION] [--platform OS/ARCH,...]
 
 Builds cmd/entrypoint and pushes REPOSITORY:VERSION, an index with an image for
-each platform. Prints its reference with the digest. Credentials are those of
-docker login.
+each platform, and for each of them what it is made of, in SPDX. Prints its
+reference with the digest. Credentials are those of docker login.
 
 `
 
@@ -84,33 +84,49 @@ func push(ctx context.Context, o options) (string, error) {
 		return "", fmt.Errorf("read the reference: %w", err)
 	}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	documents := map[v1.Hash]*document{}
+	var images []v1.Hash
 	for _, text := range o.platforms {
 		platform, err := v1.ParsePlatform(text)
 		if err != nil {
 			return "", fmt.Errorf("read --platform: %w", err)
 		}
-		image, err := o.image(ctx, platform)
+		image, program, err := o.image(ctx, platform)
 		if err != nil {
 			return "", err
 		}
+		digest, err := image.Digest()
+		if err != nil {
+			return "", fmt.Errorf("compute the digest: %w", err)
+		}
+		if documents[digest], err = ofProgram(digest, o.version, program); err != nil {
+			return "", err
+		}
+		images = append(images, digest)
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: platform}})
-	}
-	if err := remote.WriteIndex(tag, index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-		return "", fmt.Errorf("push %s: %w", tag, err)
 	}
 	digest, err := index.Digest()
 	if err != nil {
 		return "", fmt.Errorf("compute the digest: %w", err)
 	}
+	documents[digest] = ofIndex(digest, images)
+	for subject, document := range documents {
+		if err := document.push(ctx, tag.Repository, subject); err != nil {
+			return "", err
+		}
+	}
+	if err := remote.WriteIndex(tag, index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
+		return "", fmt.Errorf("push %s: %w", tag, err)
+	}
 	return tag.String() + "@" + digest.String(), nil
 }
 
-// image builds the program for a platform. The same sources give the same image:
-// it has no time.
-func (o options) image(ctx context.Context, platform *v1.Platform) (v1.Image, error) {
+// image builds the program for a platform, and returns it too. The same sources
+// give the same image: it has no time.
+func (o options) image(ctx context.Context, platform *v1.Platform) (v1.Image, []byte, error) {
 	directory, err := os.MkdirTemp("", "entrypoint-image-")
 	if err != nil {
-		return nil, fmt.Errorf("make a directory to build in: %w", err)
+		return nil, nil, fmt.Errorf("make a directory to build in: %w", err)
 	}
 	defer os.RemoveAll(directory)
 	program := filepath.Join(directory, "entrypoint")
@@ -119,40 +135,40 @@ func (o options) image(ctx context.Context, platform *v1.Platform) (v1.Image, er
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {
-		return nil, fmt.Errorf("build the entrypoint for %s: %w", platform, err)
+		return nil, nil, fmt.Errorf("build the entrypoint for %s: %w", platform, err)
 	}
 	content, err := os.ReadFile(program)
 	if err != nil {
-		return nil, fmt.Errorf("read the entrypoint: %w", err)
+		return nil, nil, fmt.Errorf("read the entrypoint: %w", err)
 	}
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
 	header := &tar.Header{Name: "entrypoint", Mode: 0o755, Size: int64(len(content)), Format: tar.FormatPAX}
 	if err := errors.Join(writer.WriteHeader(header), write(writer, content), writer.Close()); err != nil {
-		return nil, fmt.Errorf("make the layer: %w", err)
+		return nil, nil, fmt.Errorf("make the layer: %w", err)
 	}
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
 	}, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
-		return nil, fmt.Errorf("make the layer: %w", err)
+		return nil, nil, fmt.Errorf("make the layer: %w", err)
 	}
 	image, err := mutate.AppendLayers(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON), layer)
 	if err != nil {
-		return nil, fmt.Errorf("make the image: %w", err)
+		return nil, nil, fmt.Errorf("make the image: %w", err)
 	}
 	file, err := image.ConfigFile()
 	if err != nil {
-		return nil, fmt.Errorf("make the image: %w", err)
+		return nil, nil, fmt.Errorf("make the image: %w", err)
 	}
 	file = file.DeepCopy()
 	file.OS, file.Architecture = platform.OS, platform.Architecture
 	file.Config = v1.Config{User: "65532:65532", Entrypoint: []string{"/entrypoint"}}
 	image, err = mutate.ConfigFile(image, file)
 	if err != nil {
-		return nil, fmt.Errorf("make the image: %w", err)
+		return nil, nil, fmt.Errorf("make the image: %w", err)
 	}
-	return image, nil
+	return image, content, nil
 }
 
 func write(writer io.Writer, content []byte) error {

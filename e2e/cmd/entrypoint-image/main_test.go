@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"debug/elf"
+	"encoding/json"
 	"io"
 	"net/http/httptest"
 	"slices"
@@ -49,11 +50,56 @@ func TestPush(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, image, machines[descriptor.Platform.Architecture])
+		materials := billOf(t, reference, descriptor.Digest)
+		for _, want := range []string{"pkg:golang/github.com/buildkite/agent-stack-k8s@v1.2.3", "pkg:golang/golang.org/x/sys@v", "pkg:golang/stdlib@go1."} {
+			if !slices.ContainsFunc(materials, func(material string) bool { return strings.HasPrefix(material, want) }) {
+				t.Errorf("the bill of materials for %s lacks %s: %s", descriptor.Platform, want, materials)
+			}
+		}
 		delete(machines, descriptor.Platform.Architecture)
+	}
+	digest, err := index.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if materials := billOf(t, reference, digest); len(materials) != 3 {
+		t.Errorf("the bill of materials of the index has %s, want itself and two images", materials)
 	}
 	if len(machines) > 0 {
 		t.Errorf("no image for %v", machines)
 	}
+}
+
+// billOf reads what an image is made of, as cosign finds it.
+func billOf(t *testing.T, of name.Reference, digest v1.Hash) []string {
+	t.Helper()
+	image, err := remote.Image(of.Context().Tag("sha256-" + digest.Hex + ".sbom"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := image.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("%d layers (%v)", len(layers), err)
+	}
+	if media, err := layers[0].MediaType(); err != nil || media != spdxMedia {
+		t.Errorf("media type %s (%v)", media, err)
+	}
+	content, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read document
+	if err := json.NewDecoder(content).Decode(&read); err != nil {
+		t.Fatal(err)
+	}
+	if read.Name != "entrypoint@"+digest.String() {
+		t.Errorf("it describes %s", read.Name)
+	}
+	var materials []string
+	for _, one := range read.Packages {
+		materials = append(materials, one.References[0].Locator)
+	}
+	return materials
 }
 
 func check(t *testing.T, image v1.Image, machine elf.Machine) {
