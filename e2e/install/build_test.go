@@ -27,20 +27,21 @@ func start(t *testing.T, pipeline string) simulator.Build {
 	return build
 }
 
-// ends waits for a build to pass and says how each of its jobs went if it does not.
-func ends(t *testing.T, build simulator.Build) {
+// ends waits for a build and says how each of its jobs went if it is not as wanted.
+func ends(t *testing.T, build simulator.Build, want string) simulator.Build {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ended, err := client.WaitForBuild(ctx, build.UUID, nil)
-	if err != nil || ended.State != "passed" {
-		t.Fatalf("the build %s, want passed (%v)\n%s\n%s", ended.State, err, describe(build.UUID), clusterState())
+	if err != nil || string(ended.State) != want {
+		t.Fatalf("the build %s, want %s (%v)\n%s\n%s", ended.State, want, err, describe(build.UUID), clusterState())
 	}
+	return ended
 }
 
 func passes(t *testing.T, pipeline string) {
 	t.Helper()
-	ends(t, start(t, pipeline))
+	ends(t, start(t, pipeline), "passed")
 }
 
 func describe(uuid string) string {
@@ -56,6 +57,17 @@ func describe(uuid string) string {
 		fmt.Fprintf(&text, "job %q %s (%s)\n%s\n", each.Label, each.UUID, each.State, log)
 	}
 	return text.String()
+}
+
+// begun waits until each command of the build has printed "begun".
+func begun(t *testing.T, build simulator.Build) {
+	t.Helper()
+	for _, each := range build.Commands() {
+		eventually(t, "job "+each.Label+" to begin", func(ctx context.Context) (bool, error) {
+			log, err := client.JobLog(ctx, each.UUID)
+			return strings.Contains(strings.ReplaceAll(log, "\r\n", "\n"), "\nbegun\n"), err
+		})
+	}
 }
 
 // eventually asks until it is so.

@@ -85,7 +85,7 @@ spec: {schedulingGates: [{name: buildkite.com/inject}], containers: [{name: a, i
 	}
 	kubectl(t, "-n", jobNamespace, "delete", "pod", "gated")
 	apply(t, saved)
-	ends(t, build)
+	ends(t, build, "passed")
 }
 
 // quotaAndLimitRange: jobs that find no room wait for it; what the namespace

@@ -37,17 +37,25 @@ func mustHelm(t *testing.T, arguments ...string) string {
 	return output
 }
 
-// publish packages the chart and pushes it to the registry.
-func publish(t *testing.T) {
+// publish packages the chart under a version and pushes it to the registry. It
+// returns its digest.
+func publish(t *testing.T, version string) string {
 	t.Helper()
 	directory := t.TempDir()
-	mustHelm(t, "package", chartDirectory, "--version", versionN, "--app-version", versionN, "--destination", directory)
-	mustHelm(t, "push", filepath.Join(directory, "agent-stack-k8s-"+versionN+".tgz"), chartRegistry, "--plain-http")
+	mustHelm(t, "package", chartDirectory, "--version", version, "--app-version", version, "--destination", directory)
+	output := mustHelm(t, "push", filepath.Join(directory, "agent-stack-k8s-"+version+".tgz"), chartRegistry, "--plain-http")
+	for line := range strings.Lines(output) {
+		if _, digest, found := strings.Cut(line, "Digest: "); found {
+			return strings.TrimSpace(digest)
+		}
+	}
+	t.Fatalf("helm push names no digest:\n%s", output)
+	return ""
 }
 
 // settings are the values of every release: those that the README has, and where
 // this cluster finds images and Buildkite.
-func settings() map[string]any {
+func settings(queue string) map[string]any {
 	image := func(name string) map[string]any {
 		reference := pulled[name]
 		slash := strings.Index(reference, "/")
@@ -61,17 +69,17 @@ func settings() map[string]any {
 		"agent": image(images.Agent), "entrypoint": image(images.Entrypoint),
 		"dispatcher": image(images.Dispatcher), "mutator": image(images.Mutator),
 		"config": map[string]any{
-			"org": organization, "cluster-uuid": clusterUUID, "queue": "kubernetes",
+			"org": organization, "cluster-uuid": clusterUUID, "queue": queue,
 			"graphql-endpoint": simulatorURL + "/graphql", "agent-endpoint": simulatorURL + "/v3",
 			"rest-endpoint": simulatorURL + "/v2", "max-in-flight": 10, "annotate-after": "2s",
 		},
 	}
 }
 
-// upgrade installs or upgrades the release and waits until it serves.
-func upgrade(t *testing.T) string {
+// upgrade installs or upgrades a release and waits until it serves.
+func upgrade(t *testing.T, name, inNamespace, reference, version string, values map[string]any) string {
 	t.Helper()
-	text, err := yaml.Marshal(settings())
+	text, err := yaml.Marshal(values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +87,29 @@ func upgrade(t *testing.T) string {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return mustHelm(t,
-		"upgrade", "--install", release, chartReference, "--plain-http", "--create-namespace", "--namespace", namespace,
-		"--values", file, "--wait", "--timeout", "3m", "--version", versionN,
-	)
+	arguments := []string{
+		"upgrade", "--install", name, reference, "--plain-http", "--create-namespace", "--namespace", inNamespace,
+		"--values", file, "--wait", "--timeout", "3m",
+	}
+	if version != "" {
+		arguments = append(arguments, "--version", version)
+	}
+	return mustHelm(t, arguments...)
 }
 
 const chartReference = chartRegistry + "/agent-stack-k8s"
+
+// set puts a value into a tree of values.
+func set(values map[string]any, value any, path ...string) map[string]any {
+	inner := values
+	for _, key := range path[:len(path)-1] {
+		next, isMap := inner[key].(map[string]any)
+		if !isMap {
+			next = map[string]any{}
+			inner[key] = next
+		}
+		inner = next
+	}
+	inner[path[len(path)-1]] = value
+	return values
+}

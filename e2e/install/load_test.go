@@ -22,7 +22,13 @@ type load struct {
 	running  sync.WaitGroup
 	created  atomic.Int64
 	mu       sync.Mutex
-	problems []string
+	problems []problem
+}
+
+// problem is a pod that was not created as it should have been.
+type problem struct {
+	at   time.Time
+	text string
 }
 
 func startLoad(t *testing.T) *load {
@@ -56,22 +62,30 @@ func (l *load) create(ctx context.Context) {
 	begin := time.Now()
 	made, err := api.CoreV1().Pods(jobNamespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	l.created.Add(1)
+	var text string
 	switch {
 	case err != nil:
-		l.note(fmt.Sprintf("%s, after %s: %v", begin.Format(time.TimeOnly), time.Since(begin).Round(time.Millisecond), err))
+		text = fmt.Sprintf("%v, after %s", err, time.Since(begin).Round(time.Millisecond))
 	case made.Annotations["buildkite.com/injected"] == "":
-		l.note(begin.Format(time.TimeOnly) + ": a pod that the mutator did not see")
+		text = "a pod that the mutator did not see"
+	default:
+		return
 	}
-}
-
-func (l *load) note(problem string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.problems = append(l.problems, problem)
+	l.problems = append(l.problems, problem{at: begin, text: text})
 }
 
 // stop ends the load and fails the test if one creation failed.
 func (l *load) stop(t *testing.T) {
+	t.Helper()
+	for _, problem := range l.end(t) {
+		t.Errorf("%s: %s", problem.at.Format(time.TimeOnly), problem.text)
+	}
+}
+
+// end ends the load and returns what went wrong.
+func (l *load) end(t *testing.T) []problem {
 	t.Helper()
 	l.cancel()
 	l.running.Wait()
@@ -79,7 +93,5 @@ func (l *load) stop(t *testing.T) {
 	if l.created.Load() < perSecond {
 		t.Errorf("only %d pods were created", l.created.Load())
 	}
-	for _, problem := range l.problems[:min(5, len(l.problems))] {
-		t.Error(problem)
-	}
+	return l.problems
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/buildkite/agent-stack-k8s/e2e/cluster"
@@ -95,6 +96,8 @@ func setUp(ctx context.Context) (func(), error) {
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
 	}
 	config.QPS, config.Burst = 200, 200
+	// The load's pods are made as lazily as people make theirs.
+	config.WarningHandler = rest.NoWarnings{}
 	if api, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
@@ -115,7 +118,7 @@ func startSimulator(ctx context.Context) (func(), error) {
 	var err error
 	sim, err = simulator.New(simulator.Options{
 		PublicURL: simulatorURL, Organization: organization, DefaultQueue: "kubernetes",
-		AgentTokens: []string{agentToken}, GraphQLTokens: []string{graphqlToken},
+		AgentTokens: []string{agentToken, furtherToken}, GraphQLTokens: []string{graphqlToken},
 		HeartbeatTimeout: 20 * time.Second,
 	})
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	versionN = "0.1.0"
+	versionN    = "0.1.0"
+	versionNext = "0.2.0"
 
 	oneJob = "steps: [{label: one, command: echo hello from a pod, agents: {queue: kubernetes}}]"
 )
@@ -15,7 +16,8 @@ const (
 // TestRelease goes through the life of one release, in order: each step finds what
 // the one before it left.
 func TestRelease(t *testing.T) {
-	publish(t)
+	digests := map[string]string{versionN: publish(t, versionN), versionNext: publish(t, versionNext)}
+	before := clusterWide(t.Context(), t)
 	steps := []struct {
 		name string
 		run  func(*testing.T)
@@ -23,9 +25,18 @@ func TestRelease(t *testing.T) {
 		{"FreshInstall", freshInstall},
 		{"Rights", rights},
 		{"NoDrift", noDrift},
+		{"Doctor", examined},
 		{"MutatorRolledUnderLoad", mutatorRolledUnderLoad},
+		{"MutatorDeletedUnderLoad", mutatorDeletedUnderLoad},
+		{"MutatorKilledUnderLoad", mutatorKilledUnderLoad},
+		{"RootRotated", rootRotated},
 		{"WebhookConfigurationDeleted", webhookConfigurationDeleted},
 		{"QuotaAndLimitRange", quotaAndLimitRange},
+		{"DrainAndEviction", drainAndEviction},
+		{"SecondInstallation", secondInstallation},
+		{"UpgradeAndRollback", func(t *testing.T) { upgradeAndRollback(t, digests) }},
+		{"Uninstall", func(t *testing.T) { uninstall(t, before) }},
+		{"CertManagerAbsent", certManagerAbsent},
 	}
 	for _, step := range steps {
 		if !t.Run(step.name, step.run) {
@@ -38,7 +49,7 @@ func TestRelease(t *testing.T) {
 // passes.
 func freshInstall(t *testing.T) {
 	begin := time.Now()
-	notes := upgrade(t)
+	notes := upgrade(t, release, namespace, chartReference, versionN, settings("kubernetes"))
 	installed := time.Since(begin)
 	for _, want := range []string{"run as pods in the namespace " + jobNamespace, "agents: {queue: kubernetes}"} {
 		if !strings.Contains(notes, want) {
@@ -123,7 +134,7 @@ func noDrift(t *testing.T) {
 		}
 	}
 	revision := kubectl(t, "get", "mutatingwebhookconfiguration", webhookName, "-o", "jsonpath={.metadata.resourceVersion}")
-	upgrade(t)
+	upgrade(t, release, namespace, chartReference, versionN, settings("kubernetes"))
 	if again := kubectl(t, "get", "mutatingwebhookconfiguration", webhookName, "-o", "jsonpath={.metadata.resourceVersion}"); again != revision {
 		t.Errorf("installing the same twice changed the webhook's configuration from %s to %s", revision, again)
 	}
