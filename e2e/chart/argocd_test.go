@@ -82,8 +82,8 @@ func TestArgoCDApplication(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest := string(text)[strings.Index(string(text), "apiVersion:"):]
-	if !strings.Contains(string(page), manifest) {
+	_, manifest, _ := strings.Cut(string(text), "apiVersion:")
+	if manifest == "" || !strings.Contains(string(page), manifest) {
 		t.Error("docs/gitops.md shows another application")
 	}
 }

@@ -68,7 +68,7 @@ steps:
 	b.fails(t)
 	j.exitsNonZero(t)
 	j.within(t, evicted, 75*time.Second)
-	if log := j.log(t); strings.Contains(log, "died") || strings.Contains(log, "more memory than its limit") {
+	if log := j.logs(t, "Kubernetes is stopping this pod"); strings.Contains(log, "died") || strings.Contains(log, "more memory than its limit") {
 		t.Errorf("containers are accused that merely stopped first:\n%s", log)
 	}
 	t.Logf("Buildkite shows %s", exitText(j.get(t)))
