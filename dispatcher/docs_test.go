@@ -188,6 +188,29 @@ func TestDocsFailures(t *testing.T) {
 	checkGenerated(t, "../docs/failures.md", statuses.String(), retry.String(), before.String(), after.String())
 }
 
+// TestPagesFollowTheStatuses: what other pages say of the statuses is what the
+// table says.
+func TestPagesFollowTheStatuses(t *testing.T) {
+	page := func(name string) string {
+		text, err := os.ReadFile("../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	lowest, highest := exitNames[0].status, exitNames[0].status
+	for _, exit := range exitNames {
+		lowest, highest = min(lowest, exit.status), max(highest, exit.status)
+		rule := fmt.Sprintf("exit_status: %d, signal_reason: %s", exit.status, StackErrorReason)
+		if strings.Contains(page("pipelines.md"), rule) != exit.retry {
+			t.Errorf("docs/pipelines.md: a rule with %s: want %t", rule, exit.retry)
+		}
+	}
+	if words := fmt.Sprintf("%d to %d by the [kind of failure]", lowest, highest); !strings.Contains(page("migrate.md"), words) {
+		t.Errorf("docs/migrate.md does not say %s", words)
+	}
+}
+
 // refusal is a row about a pod that the cluster refuses.
 type refusalRow struct{ after, text string }
 
