@@ -1,6 +1,7 @@
 package endtoend
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -17,11 +18,13 @@ steps:
             containers:
               - name: build
                 image: @SHELL@
-                command: ["id -u > made.txt; echo user $(cat made.txt); touch /denied || echo read-only"]
+                command:
+                  - id -u > made.txt; echo user $(cat made.txt); touch /denied || echo read-only
+                  - echo kept > "$HOME/note"; mktemp > /dev/null; echo "at home with $(cat "$HOME/note")"
                 securityContext: {readOnlyRootFilesystem: true}
 `)
 	b.passes(t)
-	b.job(t, "nobody").logs(t, "user 1234567", "read-only", "made.txt")
+	b.job(t, "nobody").logs(t, "user 1234567", "read-only", "made.txt", "at home with kept")
 }
 
 func TestFullWorkspace(t *testing.T) {
@@ -43,6 +46,33 @@ steps:
 	// What the containers tell each other has room of its own.
 	if statuses := containerStatuses(t, j.pod()); statuses["build"] != 9 || statuses["agent"] != 9 {
 		t.Errorf("the containers ended with %v, want the job's status, 9, on build and agent", statuses)
+	}
+}
+
+// Where nothing fits into the workspace any more before the job begins, git says so,
+// and the job has git's status: nothing of ours needs room there.
+func TestWorkspaceFullFromTheStart(t *testing.T) {
+	t.Parallel()
+	b := start(t, `
+steps:
+  - label: full
+    plugins:
+      - kubernetes:
+          podSpec:
+            volumes: [{name: workspace, emptyDir: {medium: Memory, sizeLimit: 4Mi}}]
+            initContainers:
+              - name: filler
+                image: @SHELL@
+                command: [sh, -c, "dd if=/dev/zero of=/workspace/filler bs=4k || true"]
+                volumeMounts: [{name: workspace, mountPath: /workspace}]
+            containers:
+              - {name: build, image: @SHELL@, command: ["echo not reached"]}
+`)
+	b.fails(t)
+	j := b.job(t, "full")
+	j.exits(t, 128)
+	if log := j.logs(t, "No space left on device"); strings.Contains(log, "\nnot reached") {
+		t.Errorf("the command ran:\n%s", log)
 	}
 }
 
