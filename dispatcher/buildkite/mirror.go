@@ -99,7 +99,8 @@ func (m *mirror) observe(known func(string) bool, now time.Time) doubt {
 		switch {
 		case known(uuid):
 			job.taken = now
-			job.job.Env = nil // of no use any more, and large
+			// Without a pod it is listed again; until then there may be many.
+			job.job = jobpod.Job{UUID: uuid}
 		case !job.taken.Before(job.listed):
 			found = doubtReleased
 		case now.Sub(job.listed) >= freshness:
