@@ -25,7 +25,7 @@ func (c *container) bootstrap() rundir.Exit {
 	if err != nil {
 		return rundir.Exit{Status: 1, Reason: err.Error()}
 	}
-	environment = c.makeHome(environment, temporaryDefault)
+	environment = c.makeHome(environment, homeless, temporaryDefault)
 	environment = c.setUpSSH(environment)
 	users := c.nextUsers()
 	if len(users) > 0 && c.checksOut() {

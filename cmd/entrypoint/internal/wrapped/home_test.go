@@ -43,7 +43,7 @@ func TestTemporaryDirectory(t *testing.T) {
 				own = append(own, "TMPDIR="+tc.given)
 			}
 			c := &container{directory: directory, options: Options{ID: 1}, stderr: io.Discard}
-			got, _ := lookup(c.makeHome(own, tc.temporary), "TMPDIR")
+			got, _ := lookup(c.makeHome(own, t.TempDir(), tc.temporary), "TMPDIR")
 			want := tc.want
 			if want == "RUN/tmp/1" {
 				want = filepath.Join(run, "tmp/1")
@@ -52,6 +52,49 @@ func TestTemporaryDirectory(t *testing.T) {
 				t.Errorf("TMPDIR is %q, want %q", got, want)
 			}
 			if info, err := os.Stat(want); want != "" && want != "/proc/new" && (err != nil || info.Mode().Perm()&0o700 != 0o700) {
+				t.Errorf("%v, %v: want a directory", info, err)
+			}
+		})
+	}
+}
+
+func TestHomeOfAnUnknownUser(t *testing.T) {
+	writable, given := t.TempDir(), filepath.Join(t.TempDir(), "given")
+	// A file, which root cannot put anything in either.
+	closed := filepath.Join(t.TempDir(), "closed")
+	if err := os.WriteFile(closed, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct {
+		root string // where / is
+		own  []string
+		want string // RUN stands for the shared directory
+	}{
+		"root's directory, writable":       {writable, []string{"HOME=/"}, "/"},
+		"root's directory":                 {closed, []string{"HOME=/"}, "RUN"},
+		"none":                             {closed, nil, "RUN"},
+		"one of the image's, not there":    {closed, []string{"HOME=" + given}, given},
+		"one of the image's, with files":   {closed, []string{"HOME=" + writable}, writable},
+		"one of the image's, which is not": {closed, []string{"HOME=" + closed}, closed},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			run := t.TempDir()
+			t.Setenv("BUILDKITE_JOB_CONTEXT_DIR", run)
+			directory, err := rundir.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &container{directory: directory, options: Options{ID: 1}, stderr: io.Discard}
+			got, _ := lookup(c.makeHome(tc.own, tc.root, writable), "HOME")
+			want := tc.want
+			if want == "RUN" {
+				want = filepath.Join(run, "home/1")
+			}
+			if got != want {
+				t.Errorf("HOME is %q, want %q", got, want)
+			}
+			if info, err := os.Stat(want); want != closed && (err != nil || !info.IsDir()) {
 				t.Errorf("%v, %v: want a directory", info, err)
 			}
 		})
