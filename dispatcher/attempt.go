@@ -3,12 +3,13 @@ package dispatcher
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"log/slog"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
@@ -116,9 +117,6 @@ func (d *Dispatcher) template(ctx context.Context, attempt *attempt) (json.RawMe
 // refused decides what the cluster's refusal means for the job.
 func (d *Dispatcher) refused(attempt *attempt, err error) *Failure {
 	verdict := Classify(err)
-	if verdict.Cause == CauseMutatorMissing {
-		err = fmt.Errorf("%w: %w", mutatorMissing(attempt.queue.Pods.Namespace), err)
-	}
 	if verdict.Platform {
 		d.platformFails(attempt, verdict.Cause, err)
 	} else if verdict.Cause == CauseQuota || verdict.Cause == CauseQuotaTooSmall {
@@ -140,18 +138,22 @@ func (d *Dispatcher) refused(attempt *attempt, err error) *Failure {
 // notInjected takes back a pod that no mutator has seen. Its gate keeps it from
 // a node, but it would never run the job either.
 func (d *Dispatcher) notInjected(ctx context.Context, attempt *attempt, pod *PodRecord) {
-	err := mutatorMissing(pod.Namespace)
+	err := errNotInjected
 	d.platformFails(attempt, CauseMutatorMissing, err)
 	d.hold(attempt, CauseMutatorMissing, err, true)
 	d.remove(ctx, pod, CauseMutatorMissing, false)
 }
 
-func mutatorMissing(namespace string) error {
-	return &Problem{
-		Kind: CauseMutatorMissing,
-		Advice: "no mutator changes pods in namespace " + namespace + ": install it, and label the namespace " +
-			contract.NamespaceLabel + "=" + contract.NamespaceEnabled + "; jobs wait meanwhile",
+// errNotInjected is what a pod is taken back for.
+var errNotInjected = errors.New("the API server took a pod as it was sent")
+
+// operatorAdvice says what to do about a fault of the platform's in a namespace.
+func operatorAdvice(cause, namespace string) string {
+	if cause == CauseMutatorMissing {
+		return "no mutator changes pods in namespace " + namespace + ": install it, and label the namespace " +
+			contract.NamespaceLabel + "=" + contract.NamespaceEnabled + "; jobs wait meanwhile"
 	}
+	return diagnosis.OperatorAdvice(cause)
 }
 
 // settleExisting looks at the pod that has our name already.

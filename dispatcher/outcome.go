@@ -8,7 +8,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
@@ -105,7 +104,7 @@ func wordsOf(err error) string {
 // platformFails stops dispatch for a fault that is no job's.
 func (d *Dispatcher) platformFails(attempt *attempt, cause string, err error) {
 	attempt.queue.breaker.trip(attempt.begun)
-	d.problems.report(attempt.queue.area(areaCluster), &Problem{Kind: cause, Advice: diagnosis.OperatorAdvice(cause), Err: err})
+	d.problems.report(attempt.queue.area(areaCluster), &Problem{Kind: cause, Advice: operatorAdvice(cause, attempt.queue.Pods.Namespace), Err: err})
 }
 
 // platformWorks ends such a stop.

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/buildkite/agent-stack-k8s/dispatcher/diagnosis"
 	"github.com/buildkite/agent-stack-k8s/dispatcher/jobpod"
 )
 
@@ -56,7 +55,7 @@ func (d *Dispatcher) tryQueue(ctx context.Context, q *queue) bool {
 	case err != nil:
 		cause = Classify(err).Cause
 	case tried.Gated || !tried.Injected:
-		cause, err = CauseMutatorMissing, mutatorMissing(namespace)
+		cause, err = CauseMutatorMissing, errNotInjected
 	}
 	if cause == "" || cause == CauseQuota {
 		d.problems.report(area, nil)
@@ -66,6 +65,6 @@ func (d *Dispatcher) tryQueue(ctx context.Context, q *queue) bool {
 	if q.works.Load() {
 		return true
 	}
-	d.problems.report(area, &Problem{Kind: cause, Advice: diagnosis.OperatorAdvice(cause), Err: err})
+	d.problems.report(area, &Problem{Kind: cause, Advice: operatorAdvice(cause, namespace), Err: err})
 	return false
 }

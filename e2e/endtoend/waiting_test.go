@@ -89,7 +89,7 @@ func TestPreflight(t *testing.T) {
 
 	kubectl(t, "label", "namespace", name, "buildkite.com/jobs-")
 	late := startDispatcher(t, "--namespace="+name, "--queue=preflight-late", "--controller-id=late")
-	late.waitOutput(t, patience, "level=ERROR", "no mutator changes", "label the namespace")
+	late.waitOutput(t, patience, "level=ERROR", "no mutator changes pods in namespace "+name, "label the namespace buildkite.com/jobs=enabled")
 	kubectl(t, "label", "namespace", name, "buildkite.com/jobs=enabled")
 	late.waitOutput(t, patience, `msg="the cluster takes pods"`, "queue=preflight-late")
 
