@@ -182,6 +182,25 @@ func TestTakenJobsAreListedAgain(t *testing.T) {
 	}
 }
 
+// A job whose pod goes while it is listed is not handed out as what is kept of jobs
+// that have one, which is not enough to make another: it is listed again.
+func TestPodGoesWhileItsJobIsListed(t *testing.T) {
+	server, url := serve(t, listed(1, "a"), listed(1, "a"))
+	client := clientFor(url, nil)
+	asked := 0
+	known := func(string) bool {
+		asked++
+		return asked == 1
+	}
+	if jobs, err := client.Scheduled(t.Context(), known); err != nil || len(jobs) != 0 || asked < 2 {
+		t.Fatalf("%v, %v after %d looks for the pod, want no job", jobs, err, asked)
+	}
+	jobs, err := client.Scheduled(t.Context(), known)
+	if err != nil || len(jobs) != 1 || len(jobs[0].Rules) == 0 {
+		t.Errorf("%+v, %v after %v, want the job with its rules", jobs, err, server.operations())
+	}
+}
+
 // rest keeps the poller from looking at its own, at the last poll.
 func (s *pollState) rest(t *testing.T, poll int) {
 	t.Helper()

@@ -60,6 +60,9 @@ type selection struct {
 	priorities []int
 	// before is where an earlier listing left off; nil is at the oldest job.
 	before *string
+	// known says which jobs are taken: of those nothing but the UUID is kept, for
+	// there may be thousands.
+	known func(string) bool
 }
 
 // listing is what was listed.
@@ -92,6 +95,9 @@ func (c *Client) list(ctx context.Context, what selection, isEnough func(jobs []
 		for _, job := range jobs {
 			if !seen[job.job.UUID] {
 				seen[job.job.UUID] = true
+				if what.known(job.job.UUID) {
+					job.take(job.listed)
+				}
 				result.jobs = append(result.jobs, job)
 			}
 		}

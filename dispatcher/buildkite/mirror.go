@@ -39,6 +39,13 @@ type listedJob struct {
 	listed, taken time.Time
 }
 
+// take notes that the job has a pod at a time. It keeps what tells the job from
+// others: without a pod it has to be listed again.
+func (j *listedJob) take(now time.Time) {
+	j.taken = now
+	j.job = jobpod.Job{UUID: j.job.UUID, Priority: j.job.Priority}
+}
+
 func newMirror() mirror {
 	return mirror{jobs: map[string]*listedJob{}, priorities: map[int]bool{}}
 }
@@ -48,7 +55,7 @@ func (m *mirror) add(jobs []listedJob) int {
 	added := 0
 	for _, job := range jobs {
 		if before := m.jobs[job.job.UUID]; before != nil {
-			job.taken = before.taken
+			job.taken = later(job.taken, before.taken)
 		} else {
 			added++
 		}
@@ -58,6 +65,13 @@ func (m *mirror) add(jobs []listedJob) int {
 		}
 	}
 	return added
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // reached notes how far the jobs are known in order of creation.
@@ -98,9 +112,7 @@ func (m *mirror) observe(known func(string) bool, now time.Time) doubt {
 	for uuid, job := range m.jobs {
 		switch {
 		case known(uuid):
-			job.taken = now
-			// Without a pod it is listed again; until then there may be many.
-			job.job = jobpod.Job{UUID: uuid}
+			job.take(now)
 		case !job.taken.Before(job.listed):
 			found = doubtReleased
 		case now.Sub(job.listed) >= freshness:

@@ -192,7 +192,7 @@ func (p *poller) enough(known func(string) bool) func([]listedJob) bool {
 // enough others.
 func (p *poller) all(ctx context.Context, known func(string) bool) error {
 	began, before := time.Now(), p.client.budget.points()
-	listed, err := p.client.list(ctx, selection{scope: p.scope}, p.enough(known))
+	listed, err := p.client.list(ctx, selection{scope: p.scope, known: known}, p.enough(known))
 	if listed.jobs == nil && err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (p *poller) further(ctx context.Context, known func(string) bool) error {
 	if !p.isComplete && len(p.mirror.waiting(known, now)) >= p.wanted()/2 {
 		return p.urgent(ctx, known)
 	}
-	next := selection{scope: p.scope, before: p.cursor}
+	next := selection{scope: p.scope, before: p.cursor, known: known}
 	if p.cursor == nil {
 		next.from = p.mirror.reach.Add(-overlap)
 	}
@@ -266,7 +266,7 @@ func (p *poller) urgent(ctx context.Context, known func(string) bool) error {
 	if now.Before(p.priorityRest) || len(priorities) == 0 || !p.client.canAffordPage() {
 		return nil
 	}
-	listed, err := p.client.list(ctx, selection{scope: p.scope, priorities: priorities}, p.enough(known))
+	listed, err := p.client.list(ctx, selection{scope: p.scope, priorities: priorities, known: known}, p.enough(known))
 	p.client.found(listed.jobs)
 	p.mirror.add(listed.jobs)
 	p.priorityRest = now.Add(priorityInterval)
