@@ -253,7 +253,7 @@ func TestCancelAtEachStage(t *testing.T) {
 					t.Fatalf("a pod before it is cancelled: %v", got)
 				}
 				w.change(func() { w.states[uuid] = StateCanceled })
-				pass(20 * time.Second)
+				pass(10 * time.Second)
 				if len(w.pods) != 0 {
 					t.Error("its pod is still there")
 				}
