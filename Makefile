@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Compiles what is named (all, if nothing is) and prints the directory it is in.
 BUILD := go -C e2e run ./cmd/build
 # Packages of e2e that need no root and no cluster.
-E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agenttest -e /e2e/install -e /crash -e /soak)
+E2E_UNIT = $$(go -C e2e list ./... | grep -v -e /lifecycle -e /endtoend -e /agenttest -e /e2e/install -e /crash -e /soak -e /e2e/apiserver)
 
 ##@ Try it
 .PHONY: try
@@ -46,7 +46,7 @@ check: ## The contributor's minute: vet, unit and golden tests. No root, no clus
 .PHONY: test
 test: check ## Everything: check, then the real cluster with the real agent and cert-manager. Root. CONTEXT=name is not used here.
 	go test -count=1 -tags root ./cmd/entrypoint
-	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest ./crash ./soak
+	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest ./crash ./soak ./apiserver
 
 .PHONY: bench-start
 bench-start: ## How fast a job starts: the existing stack's kind of pod, ours, the floor. Root. Results go to e2e/results/.
@@ -148,6 +148,11 @@ manifests: ## Write manifests/ from the chart, and hold the examples in it again
 golden: ## Rewrite the golden files from what the code does now; read the diff before you commit it.
 	go test ./dispatcher ./dispatcher/jobpod ./dispatcher/migration ./mutator ./cmd/agent-stack-k8s ./cmd/agent-stack-k8s/internal/explain ./cmd/agent-stack-k8s/internal/doctor ./cmd/agent-stack-k8s/internal/lint ./cmd/agent-stack-k8s/internal/schema ./cmd/dispatcher ./cmd/mutator -update
 	go -C e2e test ./chart -update
+
+.PHONY: record-answers
+record-answers: ## Record anew what a real API server answers to pods that it refuses, for the unit tests of what those answers mean.
+	@bin=$$($(BUILD) kubernetes kwok product) && E2E_BIN="$$bin" go -C e2e test -count=1 -run TestAnswers ./apiserver -update
+	go test ./dispatcher -run TestClassify
 
 .PHONY: help
 help: ## This list.

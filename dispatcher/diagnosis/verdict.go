@@ -108,7 +108,7 @@ var backstopPolicy = regexp.MustCompile(`ValidatingAdmissionPolicy '[^']*(?:inje
 	`(?:the pod has the label buildkite\.com/inject=true,|the (?:label|scheduling gate) buildkite\.com/inject |a pod of the Buildkite dispatcher )`)
 
 // Classify decides what an error of creating a pod means. Its sources are the
-// answers of a real API server; testdata has one of each kind, written out by hand.
+// answers of a real API server; dispatcher/testdata has one of each kind, recorded.
 func Classify(err error) Verdict {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

@@ -115,6 +115,9 @@ func (p *Plane) APIServer() *Process { return p.apiServer }
 // Etcd is the API server's store.
 func (p *Plane) Etcd() *Process { return p.etcd }
 
+// EtcdURL is the store's address, which serves its API as JSON too.
+func (p *Plane) EtcdURL() string { return "http://" + address(p.ports.etcd) }
+
 // Scheduler gives pods their nodes.
 func (p *Plane) Scheduler() *Process { return p.scheduler }
 
