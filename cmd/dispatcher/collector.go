@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -56,5 +57,6 @@ func inUse() uint64 {
 
 // memoryLimit leaves a quarter of what is in use for garbage.
 func memoryLimit(live uint64) int64 {
-	return max(leastMemory, int64(live+live/4)+besideHeap)
+	wanted := min(live+live/4+besideHeap, math.MaxInt64)
+	return max(leastMemory, int64(wanted)) //nolint:gosec // it has just been bounded
 }
