@@ -28,7 +28,8 @@ func phasesOf(pod *corev1.Pod, created time.Time) (Phases, error) {
 			Began      time.Time          `json:"began"`
 			Phases     map[string]float64 `json:"phases"`
 			Containers []struct {
-				Started, Ended float64
+				Started float64 `json:"started"`
+				Ended   float64 `json:"ended"`
 			} `json:"containers"`
 		}
 		if err := json.Unmarshal([]byte(status.State.Terminated.Message), &summary); err != nil {
