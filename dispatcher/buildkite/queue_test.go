@@ -109,6 +109,16 @@ func TestClusterQueues(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+	t.Run("not known whether paused since the last check", func(t *testing.T) {
+		_, url := serve(t, queues("a", "a"), listed(0), counted(1), listed(1, "x"), reply{status: 503}, asked("a"))
+		client := clientFor(url, inCluster("a"))
+		if _, err := client.Scheduled(t.Context(), unknown); err != nil {
+			t.Error(err)
+		}
+		if jobs, err := client.Scheduled(t.Context(), unknown); kindOf(err) != "server" || len(jobs) != 0 {
+			t.Errorf("jobs %v, error %v", jobs, err)
+		}
+	})
 	t.Run("one of two does not exist", func(t *testing.T) {
 		server, url := serve(t, queues("a", "a"), listed(1, "x"))
 		client := clientFor(url, inCluster("a", "typo"))

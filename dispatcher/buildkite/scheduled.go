@@ -59,26 +59,31 @@ func (c *Client) Scheduled(ctx context.Context, known func(uuid string) bool) ([
 		}
 	}
 	c.regroup()
-	if len(jobs) > 0 && !c.isStillOpen(ctx, began) {
-		jobs = nil
+	if len(jobs) > 0 {
+		isOpen, err := c.isStillOpen(ctx, began)
+		if !isOpen {
+			jobs = nil
+		}
+		errs = append(errs, err)
 	}
 	return jobs, errors.Join(errs...)
 }
 
 // isStillOpen reports whether the queues that were listed hand out jobs in this poll,
 // which began at a time: between polls a queue's state is not asked for each time,
-// and it may have been paused since. If Buildkite does not say it, the next poll
-// will see.
-func (c *Client) isStillOpen(ctx context.Context, began time.Time) bool {
+// and it may have been paused since. The error is Buildkite's if it does not say it.
+func (c *Client) isStillOpen(ctx context.Context, began time.Time) (bool, error) {
 	scopes, err := c.scopes(ctx, time.Since(began)+time.Nanosecond)
-	if len(scopes) == 0 && err != nil && kindOf(err) != kindUnknownQueue {
-		return false
+	isUnknown := kindOf(err) == kindUnknownQueue
+	switch {
+	case err != nil && !isUnknown:
+		return false, err
+	case sameScopes(scopes, c.poll.scopes):
+		return true, nil
 	}
-	if sameScopes(scopes, c.poll.scopes) {
-		return true
-	}
+	// Queues that are missing are told of by the next poll.
 	c.poll = pollState{}
-	return false
+	return false, nil
 }
 
 // stillWaiting returns what is known without asking. Whether a queue is paused
