@@ -58,5 +58,5 @@ func inUse() uint64 {
 // memoryLimit leaves a quarter of what is in use for garbage.
 func memoryLimit(live uint64) int64 {
 	wanted := min(live+live/4+besideHeap, math.MaxInt64)
-	return max(leastMemory, int64(wanted)) //nolint:gosec // it has just been bounded
+	return max(leastMemory, int64(wanted))
 }
