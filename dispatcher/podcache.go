@@ -104,14 +104,6 @@ func indexByJob(object any) ([]string, error) {
 	return []string{record.JobUUID()}, nil
 }
 
-// jobOf returns the UUID of the job of one of the cache's records.
-func jobOf(object any) string {
-	if record, isRecord := object.(*PodRecord); isRecord {
-		return record.JobUUID()
-	}
-	return ""
-}
-
 // area names the cache for problems.
 func (c *PodCache) area() string {
 	return "list of pods in " + c.namespace
@@ -192,9 +184,9 @@ func (c *PodCache) ForJob(uuid string) []*PodRecord {
 			// The index was given to the informer above.
 			panic("look up pods by job: " + err.Error())
 		}
-		object, exists, err := c.informer.GetIndexer().GetByKey(cache.NewObjectName(c.namespace, jobpod.PodName(uuid)).String())
-		if err == nil && exists && jobOf(object) == uuid {
-			objects = append(objects, object)
+		named, _, err := c.informer.GetIndexer().GetByKey(cache.NewObjectName(c.namespace, jobpod.PodName(uuid)).String())
+		if record, isRecord := recordOf(named); err == nil && isRecord && record.JobUUID() == uuid {
+			objects = append(objects, named)
 		}
 		return objects
 	})

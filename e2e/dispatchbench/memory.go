@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
 	"path/filepath"
 	"syscall"
 	"text/tabwriter"
@@ -195,21 +192,8 @@ func saveHeap(ctx context.Context, options Options, dispatcher *controlplane.Dis
 		return nil
 	}
 	for _, profile := range []string{"heap", "allocs"} {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+dispatcher.Profiler+"/debug/pprof/"+profile, http.NoBody)
-		if err != nil {
+		if err := saveProfile(ctx, dispatcher, profile, filepath.Join(options.Profiles, fmt.Sprintf("%s-%d.pprof", profile, live))); err != nil {
 			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return fmt.Errorf("ask for a profile: %w", err)
-		}
-		defer response.Body.Close()
-		content, err := io.ReadAll(response.Body)
-		if err != nil {
-			return fmt.Errorf("read a profile: %w", err)
-		}
-		if err := os.WriteFile(filepath.Join(options.Profiles, fmt.Sprintf("%s-%d.pprof", profile, live)), content, 0o644); err != nil {
-			return fmt.Errorf("write a profile: %w", err)
 		}
 	}
 	return nil

@@ -42,7 +42,9 @@ func (r *racing) profile(ctx context.Context, name string, dispatcher *controlpl
 		failures <- errors.Join(err, os.WriteFile(path("kube-apiserver"), content, 0o644))
 	})
 	if dispatcher != nil {
-		running.Go(func() { failures <- saveProfile(ctx, dispatcher, path("dispatcher")) })
+		running.Go(func() {
+			failures <- saveProfile(ctx, dispatcher, fmt.Sprintf("profile?seconds=%d", profileSeconds), path("dispatcher"))
+		})
 	}
 	return func() error {
 		running.Wait()
@@ -56,8 +58,10 @@ func (r *racing) profile(ctx context.Context, name string, dispatcher *controlpl
 	}, nil
 }
 
-func saveProfile(ctx context.Context, dispatcher *controlplane.Dispatcher, path string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", dispatcher.Profiler, profileSeconds), http.NoBody)
+// saveProfile writes one of the dispatcher's profiles, as net/http/pprof names them, to
+// a file.
+func saveProfile(ctx context.Context, dispatcher *controlplane.Dispatcher, profile, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+dispatcher.Profiler+"/debug/pprof/"+profile, http.NoBody)
 	if err != nil {
 		return err
 	}

@@ -11,13 +11,32 @@ import (
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
 )
 
-func TestTemporaryDirectory(t *testing.T) {
-	writable := t.TempDir()
+// containerInRun is the container 1 of a pod, with the directory that its containers
+// share.
+func containerInRun(t *testing.T) (c *container, run string) {
+	t.Helper()
+	run = t.TempDir()
+	t.Setenv("BUILDKITE_JOB_CONTEXT_DIR", run)
+	directory, err := rundir.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &container{directory: directory, options: Options{ID: 1}, stderr: io.Discard}, run
+}
+
+// closedPath is a file, in which root cannot put anything either.
+func closedPath(t *testing.T) string {
+	t.Helper()
 	closed := filepath.Join(t.TempDir(), "closed")
-	// A file, which root cannot put anything in either.
 	if err := os.WriteFile(closed, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return closed
+}
+
+func TestTemporaryDirectory(t *testing.T) {
+	writable := t.TempDir()
+	closed := closedPath(t)
 	cases := map[string]struct {
 		temporary string // where /tmp is
 		given     string // TMPDIR; "" is none
@@ -32,17 +51,11 @@ func TestTemporaryDirectory(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			run := t.TempDir()
-			t.Setenv("BUILDKITE_JOB_CONTEXT_DIR", run)
-			directory, err := rundir.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c, run := containerInRun(t)
 			var own []string
 			if tc.given != "" {
 				own = append(own, "TMPDIR="+tc.given)
 			}
-			c := &container{directory: directory, options: Options{ID: 1}, stderr: io.Discard}
 			got, _ := lookup(c.makeHome(own, t.TempDir(), tc.temporary), "TMPDIR")
 			want := tc.want
 			if want == "RUN/tmp/1" {
@@ -60,11 +73,7 @@ func TestTemporaryDirectory(t *testing.T) {
 
 func TestHomeOfAnUnknownUser(t *testing.T) {
 	writable, given := t.TempDir(), filepath.Join(t.TempDir(), "given")
-	// A file, which root cannot put anything in either.
-	closed := filepath.Join(t.TempDir(), "closed")
-	if err := os.WriteFile(closed, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	closed := closedPath(t)
 	cases := map[string]struct {
 		root string // where / is
 		own  []string
@@ -79,13 +88,7 @@ func TestHomeOfAnUnknownUser(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			run := t.TempDir()
-			t.Setenv("BUILDKITE_JOB_CONTEXT_DIR", run)
-			directory, err := rundir.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := &container{directory: directory, options: Options{ID: 1}, stderr: io.Discard}
+			c, run := containerInRun(t)
 			got, _ := lookup(c.makeHome(tc.own, tc.root, writable), "HOME")
 			want := tc.want
 			if want == "RUN" {
