@@ -1,7 +1,6 @@
 package endtoend
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/buildkite/agent-stack-k8s/e2e/cluster"
 )
 
 // killContainer kills a container's first process, as the kernel would: from
@@ -46,22 +47,9 @@ func firstProcess(t *testing.T, name, container string) int {
 // processesOf lists the processes of a container, by the node's numbers.
 func processesOf(t *testing.T, name, container string) []int {
 	t.Helper()
-	id := containerID(t, name, container)
-	paths, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	processes, err := cluster.ContainerProcesses(containerID(t, name, container))
 	if err != nil {
 		t.Fatal(err)
-	}
-	var processes []int
-	for _, path := range paths {
-		group, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(group, []byte(id)) {
-			continue
-		}
-		process, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		processes = append(processes, process)
 	}
 	return processes
 }

@@ -1,12 +1,8 @@
 package install
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/buildkite/agent-stack-k8s/e2e/cluster"
 )
 
 // switchTime is how long the API server may go on asking a replica that is dead:
@@ -76,21 +74,12 @@ func mutatorPods(t *testing.T) []corev1.Pod {
 func processOf(t *testing.T, container string) int {
 	t.Helper()
 	_, id, _ := strings.Cut(container, "://")
-	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	processes, err := cluster.ContainerProcesses(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range groups {
-		group, err := os.ReadFile(path)
-		if err != nil || id == "" || !bytes.Contains(group, []byte(id)) {
-			continue
-		}
-		process, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return process
+	if len(processes) == 0 {
+		t.Fatalf("container %s has no process", container)
 	}
-	t.Fatalf("container %s has no process", container)
-	return 0
+	return processes[0]
 }
