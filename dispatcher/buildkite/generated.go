@@ -270,229 +270,6 @@ func (v *annotateBuildResponse) GetBuildAnnotate() *annotateBuildBuildAnnotateBu
 	return v.BuildAnnotate
 }
 
-// anyJob includes the requested fields of the GraphQL interface Job.
-//
-// anyJob is implemented by the following types:
-// anyJobJobTypeBlock
-// anyJobJobTypeCommand
-// anyJobJobTypeTrigger
-// anyJobJobTypeWait
-type anyJob interface {
-	implementsGraphQLInterfaceanyJob()
-	// GetTypename returns the receiver's concrete GraphQL type-name (see interface doc for possible values).
-	GetTypename() string
-}
-
-func (v *anyJobJobTypeBlock) implementsGraphQLInterfaceanyJob()   {}
-func (v *anyJobJobTypeCommand) implementsGraphQLInterfaceanyJob() {}
-func (v *anyJobJobTypeTrigger) implementsGraphQLInterfaceanyJob() {}
-func (v *anyJobJobTypeWait) implementsGraphQLInterfaceanyJob()    {}
-
-func __unmarshalanyJob(b []byte, v *anyJob) error {
-	if string(b) == "null" {
-		return nil
-	}
-
-	var tn struct {
-		TypeName string `json:"__typename"`
-	}
-	err := json.Unmarshal(b, &tn)
-	if err != nil {
-		return err
-	}
-
-	switch tn.TypeName {
-	case "JobTypeBlock":
-		*v = new(anyJobJobTypeBlock)
-		return json.Unmarshal(b, *v)
-	case "JobTypeCommand":
-		*v = new(anyJobJobTypeCommand)
-		return json.Unmarshal(b, *v)
-	case "JobTypeTrigger":
-		*v = new(anyJobJobTypeTrigger)
-		return json.Unmarshal(b, *v)
-	case "JobTypeWait":
-		*v = new(anyJobJobTypeWait)
-		return json.Unmarshal(b, *v)
-	case "":
-		return fmt.Errorf(
-			"response was missing Job.__typename")
-	default:
-		return fmt.Errorf(
-			`unexpected concrete type for anyJob: "%v"`, tn.TypeName)
-	}
-}
-
-func __marshalanyJob(v *anyJob) ([]byte, error) {
-
-	var typename string
-	switch v := (*v).(type) {
-	case *anyJobJobTypeBlock:
-		typename = "JobTypeBlock"
-
-		result := struct {
-			TypeName string `json:"__typename"`
-			*anyJobJobTypeBlock
-		}{typename, v}
-		return json.Marshal(result)
-	case *anyJobJobTypeCommand:
-		typename = "JobTypeCommand"
-
-		premarshaled, err := v.__premarshalJSON()
-		if err != nil {
-			return nil, err
-		}
-		result := struct {
-			TypeName string `json:"__typename"`
-			*__premarshalanyJobJobTypeCommand
-		}{typename, premarshaled}
-		return json.Marshal(result)
-	case *anyJobJobTypeTrigger:
-		typename = "JobTypeTrigger"
-
-		result := struct {
-			TypeName string `json:"__typename"`
-			*anyJobJobTypeTrigger
-		}{typename, v}
-		return json.Marshal(result)
-	case *anyJobJobTypeWait:
-		typename = "JobTypeWait"
-
-		result := struct {
-			TypeName string `json:"__typename"`
-			*anyJobJobTypeWait
-		}{typename, v}
-		return json.Marshal(result)
-	case nil:
-		return []byte("null"), nil
-	default:
-		return nil, fmt.Errorf(
-			`unexpected concrete type for anyJob: "%T"`, v)
-	}
-}
-
-// anyJobJobTypeBlock includes the requested fields of the GraphQL type JobTypeBlock.
-type anyJobJobTypeBlock struct {
-	Typename string `json:"__typename"`
-}
-
-// GetTypename returns anyJobJobTypeBlock.Typename, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeBlock) GetTypename() string { return v.Typename }
-
-// anyJobJobTypeCommand includes the requested fields of the GraphQL type JobTypeCommand.
-// The GraphQL type's documentation follows.
-//
-// A job that an agent runs.
-type anyJobJobTypeCommand struct {
-	Typename   string `json:"__typename"`
-	commandJob `json:"-"`
-}
-
-// GetTypename returns anyJobJobTypeCommand.Typename, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetTypename() string { return v.Typename }
-
-// GetUuid returns anyJobJobTypeCommand.Uuid, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetUuid() string { return v.commandJob.Uuid }
-
-// GetUrl returns anyJobJobTypeCommand.Url, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetUrl() string { return v.commandJob.Url }
-
-// GetEnv returns anyJobJobTypeCommand.Env, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetEnv() []string { return v.commandJob.Env }
-
-// GetAgentQueryRules returns anyJobJobTypeCommand.AgentQueryRules, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetAgentQueryRules() []string { return v.commandJob.AgentQueryRules }
-
-// GetScheduledAt returns anyJobJobTypeCommand.ScheduledAt, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetScheduledAt() time.Time { return v.commandJob.ScheduledAt }
-
-// GetCreatedAt returns anyJobJobTypeCommand.CreatedAt, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetCreatedAt() time.Time { return v.commandJob.CreatedAt }
-
-// GetPriority returns anyJobJobTypeCommand.Priority, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeCommand) GetPriority() commandJobPriority { return v.commandJob.Priority }
-
-func (v *anyJobJobTypeCommand) UnmarshalJSON(b []byte) error {
-
-	if string(b) == "null" {
-		return nil
-	}
-
-	var firstPass struct {
-		*anyJobJobTypeCommand
-		graphql.NoUnmarshalJSON
-	}
-	firstPass.anyJobJobTypeCommand = v
-
-	err := json.Unmarshal(b, &firstPass)
-	if err != nil {
-		return err
-	}
-
-	err = json.Unmarshal(
-		b, &v.commandJob)
-	if err != nil {
-		return err
-	}
-	return nil
-}
-
-type __premarshalanyJobJobTypeCommand struct {
-	Typename string `json:"__typename"`
-
-	Uuid string `json:"uuid"`
-
-	Url string `json:"url"`
-
-	Env []string `json:"env"`
-
-	AgentQueryRules []string `json:"agentQueryRules"`
-
-	ScheduledAt time.Time `json:"scheduledAt"`
-
-	CreatedAt time.Time `json:"createdAt"`
-
-	Priority commandJobPriority `json:"priority"`
-}
-
-func (v *anyJobJobTypeCommand) MarshalJSON() ([]byte, error) {
-	premarshaled, err := v.__premarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(premarshaled)
-}
-
-func (v *anyJobJobTypeCommand) __premarshalJSON() (*__premarshalanyJobJobTypeCommand, error) {
-	var retval __premarshalanyJobJobTypeCommand
-
-	retval.Typename = v.Typename
-	retval.Uuid = v.commandJob.Uuid
-	retval.Url = v.commandJob.Url
-	retval.Env = v.commandJob.Env
-	retval.AgentQueryRules = v.commandJob.AgentQueryRules
-	retval.ScheduledAt = v.commandJob.ScheduledAt
-	retval.CreatedAt = v.commandJob.CreatedAt
-	retval.Priority = v.commandJob.Priority
-	return &retval, nil
-}
-
-// anyJobJobTypeTrigger includes the requested fields of the GraphQL type JobTypeTrigger.
-type anyJobJobTypeTrigger struct {
-	Typename string `json:"__typename"`
-}
-
-// GetTypename returns anyJobJobTypeTrigger.Typename, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeTrigger) GetTypename() string { return v.Typename }
-
-// anyJobJobTypeWait includes the requested fields of the GraphQL type JobTypeWait.
-type anyJobJobTypeWait struct {
-	Typename string `json:"__typename"`
-}
-
-// GetTypename returns anyJobJobTypeWait.Typename, and is useful for accessing the field via an interface.
-func (v *anyJobJobTypeWait) GetTypename() string { return v.Typename }
-
 // clusterQueuesOrganization includes the requested fields of the GraphQL type Organization.
 type clusterQueuesOrganization struct {
 	// One cluster by its global id. Null when unknown.
@@ -523,51 +300,6 @@ type clusterQueuesResponse struct {
 
 // GetOrganization returns clusterQueuesResponse.Organization, and is useful for accessing the field via an interface.
 func (v *clusterQueuesResponse) GetOrganization() *clusterQueuesOrganization { return v.Organization }
-
-// commandJob includes the GraphQL fields of JobTypeCommand requested by the fragment commandJob.
-// The GraphQL type's documentation follows.
-//
-// A job that an agent runs.
-type commandJob struct {
-	Uuid string `json:"uuid"`
-	Url  string `json:"url"`
-	// The job's environment, each as KEY=value.
-	Env []string `json:"env"`
-	// Tags that an agent must have, each as key=value.
-	AgentQueryRules []string           `json:"agentQueryRules"`
-	ScheduledAt     time.Time          `json:"scheduledAt"`
-	CreatedAt       time.Time          `json:"createdAt"`
-	Priority        commandJobPriority `json:"priority"`
-}
-
-// GetUuid returns commandJob.Uuid, and is useful for accessing the field via an interface.
-func (v *commandJob) GetUuid() string { return v.Uuid }
-
-// GetUrl returns commandJob.Url, and is useful for accessing the field via an interface.
-func (v *commandJob) GetUrl() string { return v.Url }
-
-// GetEnv returns commandJob.Env, and is useful for accessing the field via an interface.
-func (v *commandJob) GetEnv() []string { return v.Env }
-
-// GetAgentQueryRules returns commandJob.AgentQueryRules, and is useful for accessing the field via an interface.
-func (v *commandJob) GetAgentQueryRules() []string { return v.AgentQueryRules }
-
-// GetScheduledAt returns commandJob.ScheduledAt, and is useful for accessing the field via an interface.
-func (v *commandJob) GetScheduledAt() time.Time { return v.ScheduledAt }
-
-// GetCreatedAt returns commandJob.CreatedAt, and is useful for accessing the field via an interface.
-func (v *commandJob) GetCreatedAt() time.Time { return v.CreatedAt }
-
-// GetPriority returns commandJob.Priority, and is useful for accessing the field via an interface.
-func (v *commandJob) GetPriority() commandJobPriority { return v.Priority }
-
-// commandJobPriority includes the requested fields of the GraphQL type JobPriority.
-type commandJobPriority struct {
-	Number int `json:"number"`
-}
-
-// GetNumber returns commandJobPriority.Number, and is useful for accessing the field via an interface.
-func (v *commandJobPriority) GetNumber() int { return v.Number }
 
 // countJobsOrganization includes the requested fields of the GraphQL type Organization.
 type countJobsOrganization struct {
@@ -608,81 +340,15 @@ func (v *jobCount) GetCount() int { return v.Count }
 
 // jobEdge includes the requested fields of the GraphQL type JobEdge.
 type jobEdge struct {
-	Cursor string `json:"cursor"`
-	Node   anyJob `json:"-"`
+	Cursor string  `json:"cursor"`
+	Node   jobNode `json:"node"`
 }
 
 // GetCursor returns jobEdge.Cursor, and is useful for accessing the field via an interface.
 func (v *jobEdge) GetCursor() string { return v.Cursor }
 
 // GetNode returns jobEdge.Node, and is useful for accessing the field via an interface.
-func (v *jobEdge) GetNode() anyJob { return v.Node }
-
-func (v *jobEdge) UnmarshalJSON(b []byte) error {
-
-	if string(b) == "null" {
-		return nil
-	}
-
-	var firstPass struct {
-		*jobEdge
-		Node json.RawMessage `json:"node"`
-		graphql.NoUnmarshalJSON
-	}
-	firstPass.jobEdge = v
-
-	err := json.Unmarshal(b, &firstPass)
-	if err != nil {
-		return err
-	}
-
-	{
-		dst := &v.Node
-		src := firstPass.Node
-		if len(src) != 0 && string(src) != "null" {
-			err = __unmarshalanyJob(
-				src, dst)
-			if err != nil {
-				return fmt.Errorf(
-					"unable to unmarshal jobEdge.Node: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
-type __premarshaljobEdge struct {
-	Cursor string `json:"cursor"`
-
-	Node json.RawMessage `json:"node"`
-}
-
-func (v *jobEdge) MarshalJSON() ([]byte, error) {
-	premarshaled, err := v.__premarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(premarshaled)
-}
-
-func (v *jobEdge) __premarshalJSON() (*__premarshaljobEdge, error) {
-	var retval __premarshaljobEdge
-
-	retval.Cursor = v.Cursor
-	{
-
-		dst := &retval.Node
-		src := v.Node
-		var err error
-		*dst, err = __marshalanyJob(
-			&src)
-		if err != nil {
-			return nil, fmt.Errorf(
-				"unable to marshal jobEdge.Node: %w", err)
-		}
-	}
-	return &retval, nil
-}
+func (v *jobEdge) GetNode() jobNode { return v.Node }
 
 // jobPage includes the requested fields of the GraphQL type JobConnection.
 type jobPage struct {
@@ -1179,21 +845,20 @@ query scheduledJobs ($organization: ID!, $rules: [String!], $cluster: ID, $queue
 				cursor
 				node {
 					__typename
-					... commandJob
+					... on JobTypeCommand {
+						uuid
+						url
+						env
+						agentQueryRules
+						scheduledAt
+						createdAt
+						priority {
+							number
+						}
+					}
 				}
 			}
 		}
-	}
-}
-fragment commandJob on JobTypeCommand {
-	uuid
-	url
-	env
-	agentQueryRules
-	scheduledAt
-	createdAt
-	priority {
-		number
 	}
 }
 `

@@ -188,21 +188,18 @@ func (c *Client) pageOf(ctx context.Context, what selection, before *string, siz
 func (c *Client) jobsOf(page *jobPage) (jobs []listedJob, missing int) {
 	now := time.Now()
 	for _, edge := range slices.Backward(page.Edges) {
-		if edge == nil || edge.Node == nil {
+		// A node that is null is of no type.
+		if edge == nil || edge.Node.Type != commandJob || edge.Node.UUID == "" {
 			missing++
 			continue
 		}
-		node, isCommand := edge.Node.(*anyJobJobTypeCommand)
-		if !isCommand || node.Uuid == "" {
-			missing++
-			continue
-		}
+		node := &edge.Node
 		jobs = append(jobs, listedJob{
 			created: node.CreatedAt,
 			listed:  now,
 			job: jobpod.Job{
-				UUID:        node.Uuid,
-				URL:         node.Url,
+				UUID:        node.UUID,
+				URL:         node.URL,
 				Env:         node.Env,
 				Rules:       c.rulesOf(node.AgentQueryRules),
 				Priority:    node.Priority.Number,
