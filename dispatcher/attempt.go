@@ -43,8 +43,15 @@ func (d *Dispatcher) start(ctx context.Context, q *queue, job jobpod.Job) {
 
 func (d *Dispatcher) finish(uuid string) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	delete(d.inHand, uuid)
+	left := len(d.inHand)
+	d.mu.Unlock()
+	if left < fewInHand*d.limits.Concurrency {
+		select {
+		case d.fewer <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // dispatch makes the job's pod and submits it. It returns why the job has to

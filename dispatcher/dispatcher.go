@@ -21,6 +21,10 @@ const (
 	maxFailing = 8
 	// unlimited stands for no limit of pods in flight.
 	unlimited = 1 << 30
+	// fewInHand is how many jobs for each pod being created at once are in hand when
+	// more are asked for, if it is known that there are more: as many as are created
+	// while Buildkite answers.
+	fewInHand = 4
 	// fullInterval is the time between polls while no pod fits.
 	fullInterval = 30 * time.Second
 	// allQueues stands for all queues together as a label.
@@ -76,6 +80,8 @@ type Dispatcher struct {
 	notes    *notes
 	creating chan struct{}
 	failing  chan struct{}
+	// fewer tells the loop that few jobs are in hand.
+	fewer chan struct{}
 	// turn is the queue whose turn it is next, looked is when jobs were last
 	// listed. Only the loop uses them.
 	turn   int
@@ -107,6 +113,7 @@ func newDispatcher(parts Parts, queues []Queue, limits Limits, log *slog.Logger,
 		suspects: newSuspects(),
 		creating: make(chan struct{}, limits.Concurrency),
 		failing:  make(chan struct{}, maxFailing),
+		fewer:    make(chan struct{}, 1),
 		inHand:   map[string]*attempt{},
 	}
 	if d.Redact == nil {
@@ -127,15 +134,20 @@ func (d *Dispatcher) run(ctx context.Context) {
 	for {
 		d.beat()
 		pause := d.limits.PollInterval
-		if err := d.poll(ctx); err != nil {
+		var fewer <-chan struct{}
+		if hasMore, err := d.poll(ctx); err != nil {
 			failures++
 			pause = max(pause, backoff(failures), retryAfter(err))
 		} else {
 			failures = 0
+			if hasMore {
+				fewer = d.fewer
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-fewer:
 		case <-time.After(pause):
 		}
 	}
@@ -149,12 +161,13 @@ func retryAfter(err error) time.Duration {
 }
 
 // poll lists jobs and starts on as many as fit. While nothing fits it looks
-// seldom, to say what waits.
-func (d *Dispatcher) poll(ctx context.Context) error {
+// seldom, to say what waits. It reports whether another poll will find more: all
+// that were listed fit, and there are others.
+func (d *Dispatcher) poll(ctx context.Context) (hasMore bool, err error) {
 	d.holds.forget()
 	room := d.room()
 	if !room.any() && time.Since(d.looked) < fullInterval {
-		return nil
+		return false, nil
 	}
 	begun := time.Now()
 	d.looked = begun
@@ -162,11 +175,14 @@ func (d *Dispatcher) poll(ctx context.Context) error {
 	jobs, err := d.Source.Scheduled(ctx, d.known)
 	d.metrics.pollSeconds.Observe(time.Since(begun).Seconds())
 	if ctx.Err() != nil {
-		return err
+		return false, err
 	}
 	d.notePoll(err)
-	d.waiting.keep(d.serve(ctx, d.byQueue(jobs), room), err == nil)
-	return err
+	fitting := room.all
+	left := d.serve(ctx, d.byQueue(jobs), room)
+	d.waiting.keep(left, err == nil)
+	backlog, tells := d.Source.(Backlog)
+	return room.all < fitting && len(left) == 0 && tells && backlog.HasMore(), err
 }
 
 func (d *Dispatcher) notePoll(err error) {

@@ -35,6 +35,27 @@ func TestEachJobGetsOnePod(t *testing.T) {
 	})
 }
 
+// Of many jobs only a part is listed at once. The next part is there before the last
+// pod of the one before is made, or pods would be made for a moment of each interval.
+func TestLongQueueIsNeverWaitedFor(t *testing.T) {
+	w := newWorld()
+	w.window, w.slow = 20, 100*time.Millisecond
+	for i := range 200 {
+		w.schedule(i, 0)
+	}
+	simulate(t, w, Limits{PollInterval: 10 * time.Second}, func(t *testing.T, _ *Dispatcher) {
+		pass(5*time.Second + w.slow)
+		if len(w.podUUIDs()) != 200 {
+			t.Errorf("%d pods after the time in which 200 are made, four at once", len(w.podUUIDs()))
+		}
+		polls := w.polls
+		pass(5 * time.Second)
+		if polls < 10 || w.polls > polls+1 {
+			t.Errorf("%d polls for ten parts, and %d after the last", polls, w.polls-polls)
+		}
+	})
+}
+
 func TestMaxInFlight(t *testing.T) {
 	w := newWorld()
 	w.slow = 300 * time.Millisecond

@@ -206,7 +206,7 @@ func TestDuplicatesAndReturningJobs(t *testing.T) {
 		d.Source = twice{w}
 		w.slow = time.Second
 		for range 3 {
-			if err := d.poll(t.Context()); err != nil {
+			if _, err := d.poll(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			d.work.Wait()

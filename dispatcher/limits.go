@@ -10,7 +10,8 @@ type Limits struct {
 	MaxInFlight int
 	// Concurrency is the most pods being created at once.
 	Concurrency int
-	// PollInterval is the time between polls of Buildkite.
+	// PollInterval is the time between polls of Buildkite. Of a long queue parts are
+	// listed, each as soon as the one before is nearly used up.
 	PollInterval time.Duration
 	// CancelInterval is the time between looks for withdrawn jobs while few pods
 	// wait. Zero means the default of 5 s.

@@ -17,6 +17,14 @@ type Source interface {
 	Scheduled(ctx context.Context, known func(uuid string) bool) ([]jobpod.Job, error)
 }
 
+// Backlog is what a Source may offer besides: whether it left jobs out.
+type Backlog interface {
+	// HasMore reports whether there were more scheduled jobs than it has listed
+	// when it was last asked. Those that it has returned need not be started yet:
+	// they are known then.
+	HasMore() bool
+}
+
 // JobState is a job's state by Buildkite's GraphQL name.
 type JobState string
 

@@ -71,8 +71,10 @@ type world struct {
 	noteWrites int
 	trials     int
 	forced     []string
-	// window is the most jobs that are listed at once; 0 is all.
+	// window is the most jobs that are listed at once; 0 is all. more is set if the
+	// last listing left some out.
 	window int
+	more   bool
 	// log is the end of every container's log.
 	log string
 	// slow delays each creation.
@@ -95,6 +97,7 @@ func newWorld() *world {
 
 var (
 	_ Source    = (*world)(nil)
+	_ Backlog   = (*world)(nil)
 	_ JobStates = (*world)(nil)
 	_ Failer    = (*world)(nil)
 	_ Submitter = (*world)(nil)
@@ -132,9 +135,17 @@ func (w *world) Scheduled(_ context.Context, known func(string) bool) ([]jobpod.
 	slices.SortFunc(all, func(a, b jobpod.Job) int { return a.ScheduledAt.Compare(b.ScheduledAt) })
 	all = slices.DeleteFunc(all, func(job jobpod.Job) bool { return known(job.UUID) })
 	if w.window > 0 {
+		w.change(func() { w.more = len(all) > w.window })
 		all = all[:min(len(all), w.window)]
 	}
 	return all, err
+}
+
+// HasMore implements Backlog.
+func (w *world) HasMore() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.more
 }
 
 func (w *world) States(_ context.Context, uuids []string) (map[string]JobState, error) {

@@ -126,7 +126,7 @@ func buildkiteOptions() []option {
 		{name: "queue", kind: "name", usage: "queue of the agents, in place of a queue tag", set: text(func(o *options) *string { return &o.queue })},
 		{name: "queues", kind: "list", fileOnly: true, usage: "several queues in place of one: objects with the keys queue or tags, namespace, max-in-flight, image, agent-token-secret and prohibit-kubernetes-plugin; what an entry leaves out is as the option of the same name", set: queueList},
 		{name: "shared-queue", usage: "other clusters serve the same queues: leave a job scheduled that only this cluster cannot run", set: toggle(func(o *options) *bool { return &o.sharedQueue })},
-		{name: "poll-interval", kind: "duration", usage: "shortest time between polls for jobs", standard: "1s", set: duration(func(o *options) *time.Duration { return &o.pollInterval })},
+		{name: "poll-interval", kind: "duration", usage: "time between polls for jobs; less while more wait than a poll lists", standard: "1s", set: duration(func(o *options) *time.Duration { return &o.pollInterval })},
 		{name: "graphql-endpoint", kind: "url", usage: "GraphQL API", standard: buildkite.DefaultGraphQLEndpoint, set: text(func(o *options) *string { return &o.graphqlEndpoint })},
 		{name: "graphql-budget-share", kind: "share", usage: "part of the organization's GraphQL points that may be used; of the API token's own points it is always 0.8 at most", standard: "0.5", set: fraction(func(o *options) *float64 { return &o.budgetShare })},
 		{name: "rest-endpoint", kind: "url", usage: "REST API, to remove build annotations", standard: buildkite.DefaultRESTEndpoint, set: text(func(o *options) *string { return &o.restEndpoint })},

@@ -85,6 +85,7 @@ type Client struct {
 
 var (
 	_ dispatcher.Source    = (*Client)(nil)
+	_ dispatcher.Backlog   = (*Client)(nil)
 	_ dispatcher.JobStates = (*Client)(nil)
 	_ dispatcher.Annotator = (*Client)(nil)
 )

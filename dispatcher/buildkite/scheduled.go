@@ -3,6 +3,7 @@ package buildkite
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/buildkite/agent-stack-k8s/dispatcher"
@@ -67,6 +68,13 @@ func (c *Client) Scheduled(ctx context.Context, known func(uuid string) bool) ([
 		errs = append(errs, err)
 	}
 	return jobs, errors.Join(errs...)
+}
+
+// HasMore implements dispatcher.Backlog.
+func (c *Client) HasMore() bool {
+	c.polling.Lock()
+	defer c.polling.Unlock()
+	return slices.ContainsFunc(c.pollers(), func(p *poller) bool { return p.isListed && !p.isComplete })
 }
 
 // isStillOpen reports whether the queues that were listed hand out jobs in this poll,
