@@ -16,8 +16,13 @@ import (
 	"github.com/buildkite/agent-stack-k8s/e2e/testbed"
 )
 
-// patience bounds one run.
-const patience = 10 * time.Minute
+const (
+	// patience bounds one run.
+	patience = 10 * time.Minute
+	// acquaintance is how long a dispatcher runs before jobs come: one that has just
+	// started uses a tenth of the points until it knows that it is alone with them.
+	acquaintance = 5 * time.Second
+)
 
 // round is one of the two ways to make pods, measured once.
 type round struct {
@@ -127,8 +132,8 @@ func (r *racing) theirs(ctx context.Context, count int) (round, error) {
 	}, count)
 }
 
-// ours is the dispatcher's round: it waits for jobs, and so many come at once. The
-// time is from when they are scheduled until the last pod is seen on a watch.
+// ours is the dispatcher's round: it has waited for jobs, and so many come at once.
+// The time is from when they are scheduled until the last pod is seen on a watch.
 func (r *racing) ours(ctx context.Context, count int, before func() error) (result round, err error) {
 	dispatcher, err := startDispatcher(ctx, r.bed, r.options)
 	if err != nil {
@@ -143,6 +148,7 @@ func (r *racing) ours(ctx context.Context, count int, before func() error) (resu
 		return dispatcher.Stop(time.Minute)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	pause(ctx, acquaintance)
 	var scheduled []testbed.Job
 	return r.measure(ctx, oursName, dispatcher, func() (time.Duration, testbed.Times, error) {
 		began, seen := time.Now(), r.bed.Agents.SeenCount()
