@@ -24,7 +24,7 @@ const (
 	// fewInHand is how many jobs for each pod being created at once are in hand when
 	// more are asked for, if it is known that there are more: as many as are created
 	// while Buildkite answers.
-	fewInHand = 4
+	fewInHand = 10
 	// fullInterval is the time between polls while no pod fits.
 	fullInterval = 30 * time.Second
 	// allQueues stands for all queues together as a label.

@@ -47,7 +47,7 @@ func podMetadata(job Job, settings PodSettings, plugin kubernetesPlugin, jobCont
 	maps.Copy(result.labels, ownLabels(job, settings))
 	maps.Copy(result.annotations, jobAnnotations(job))
 	maps.Copy(result.annotations, agentAnnotations(settings, plugin, jobContainers))
-	if template, _ := TemplateName(job); template != "" {
+	if template, _ := plugin.templateName(); template != "" {
 		result.annotations[contract.PodTemplateNameAnnotation] = template
 	}
 	setUnlessEmpty(result.annotations, contract.ImageAnnotation, job.Lookup(imageVariable))

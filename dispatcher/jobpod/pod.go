@@ -58,7 +58,7 @@ func Pod(job Job, settings PodSettings, template json.RawMessage) (*unstructured
 		return nil, field.ErrorList{field.Forbidden(pluginPath,
 			"the owners of this queue do not allow the plugin; remove it, and ask them if the job cannot do without")}
 	}
-	if errs := checkTemplate(job, settings, template); len(errs) > 0 {
+	if errs := checkTemplate(plugin, settings, template); len(errs) > 0 {
 		return nil, errs
 	}
 	spec, jobContainers, errs := podSpec(plugin, template)
@@ -85,8 +85,8 @@ func Pod(job Job, settings PodSettings, template json.RawMessage) (*unstructured
 
 // checkTemplate refuses a template's name that is none, and a template that is
 // not there.
-func checkTemplate(job Job, settings PodSettings, template json.RawMessage) field.ErrorList {
-	name, errs := TemplateName(job)
+func checkTemplate(plugin kubernetesPlugin, settings PodSettings, template json.RawMessage) field.ErrorList {
+	name, errs := plugin.templateName()
 	if len(errs) > 0 || name == "" || template != nil {
 		return errs
 	}

@@ -16,11 +16,18 @@ import (
 // of the pods and given to Pod. Errors are those of Pod.
 func TemplateName(job Job) (string, field.ErrorList) {
 	plugin, errs := findPlugin(job.Lookup(pluginsVariable))
-	if len(errs) > 0 || plugin.podTemplate == nil {
+	if len(errs) > 0 {
 		return "", errs
 	}
+	return plugin.templateName()
+}
+
+func (p kubernetesPlugin) templateName() (string, field.ErrorList) {
+	if p.podTemplate == nil {
+		return "", nil
+	}
 	var name string
-	if err := json.Unmarshal(plugin.podTemplate, &name); err != nil {
+	if err := json.Unmarshal(p.podTemplate, &name); err != nil {
 		return "", field.ErrorList{invalid(podTemplatePath, "want the name of a PodTemplate; put it in quotes")}
 	}
 	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
