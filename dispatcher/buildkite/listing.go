@@ -75,6 +75,8 @@ type listing struct {
 	isComplete, hasGaps bool
 	// cursor is where to go on if it is not complete; nil is where it began.
 	cursor *string
+	// newest is the newest listed job's cursor; nil if none was listed.
+	newest *string
 }
 
 // list reads pages, the oldest jobs first, until there are enough jobs or no
@@ -112,6 +114,9 @@ func (c *Client) list(ctx context.Context, what selection, isEnough func(jobs []
 		result.hasGaps = missing > 0 || partial != nil
 		result.total = page.Count
 		cursor := firstCursor(page)
+		if cursor != "" {
+			result.newest = &cursor
+		}
 		switch {
 		case isLast:
 			result.isComplete = !result.hasGaps

@@ -31,6 +31,10 @@ const (
 	// overlap is listed again: a job may come to light after one that was created
 	// later, and times may be cut to the second.
 	overlap = time.Second
+	// crowd is how many jobs, created in an overlap, are too many to be listed again
+	// with each poll: then that is done each overlapInterval.
+	crowd           = 25
+	overlapInterval = 5 * time.Second
 	// priorityInterval is the time between looks for jobs that are more urgent
 	// than those at the head of a long queue.
 	priorityInterval = 5 * time.Second
@@ -63,6 +67,10 @@ type poller struct {
 	// cursor is where the listing of a long queue left off.
 	cursor   *string
 	lastFull time.Time
+	// newest is the newest job's cursor, and overlapRest when what was created just
+	// before it may be listed again.
+	newest      *string
+	overlapRest time.Time
 	// rest and priorityRest are when the next poll and look for urgent jobs may be.
 	rest, priorityRest time.Time
 	// doubtRest is when all jobs may be listed again for a reason, fullRest when
@@ -129,7 +137,7 @@ func (p *poller) refresh(ctx context.Context, known func(string) bool, doubt dou
 	p.total = total
 	if total == 0 {
 		p.mirror = newMirror()
-		p.isComplete, p.isMissing, p.lastFull = true, false, now
+		p.newest, p.isComplete, p.isMissing, p.lastFull = nil, true, false, now
 		return nil
 	}
 	points, limited := p.client.budget.affordable(now)
@@ -210,6 +218,7 @@ func (p *poller) all(ctx context.Context, known func(string) bool) error {
 	if listed.isComplete || added > 0 || p.cursor == nil {
 		p.cursor = cursorOf(listed)
 	}
+	p.noteNewest(listed, began)
 	p.isComplete, p.isMissing, p.lastFull = listed.isComplete, false, began
 	p.isBusy = added > 0 && listed.isComplete && pageCost+jobCost*len(listed.jobs) <= cheapListing
 	cost := p.client.budget.points() - before
@@ -226,22 +235,31 @@ func (p *poller) all(ctx context.Context, known func(string) bool) error {
 
 // further lists jobs created after those that are known. A cursor does not repeat
 // those that were created at the same time, a time of creation finds those that
-// have come since.
+// have come to light since.
 func (p *poller) further(ctx context.Context, known func(string) bool) error {
 	now := time.Now()
 	if !p.isComplete && len(p.mirror.waiting(known, now)) >= p.wanted()/2 {
 		return p.urgent(ctx, known)
 	}
 	next := selection{scope: p.scope, before: p.cursor, known: known}
-	if p.cursor == nil {
+	overlaps := p.cursor == nil && (p.newest == nil || !now.Before(p.overlapRest))
+	switch {
+	case overlaps:
 		next.from = p.mirror.reach.Add(-overlap)
+	case p.cursor == nil:
+		next.before = p.newest
 	}
 	listed, err := p.client.list(ctx, next, p.enough(known))
 	added := p.add(listed)
 	if err != nil {
 		// A cursor may have gone bad.
-		p.cursor = nil
+		p.cursor, p.newest = nil, nil
 		return err
+	}
+	if overlaps || p.cursor != nil {
+		p.noteNewest(listed, now)
+	} else if listed.newest != nil {
+		p.newest = listed.newest
 	}
 	p.isComplete, p.cursor = listed.isComplete, cursorOf(listed)
 	p.isMissing = listed.isComplete && added == 0 && p.total > len(p.mirror.jobs)
@@ -249,6 +267,24 @@ func (p *poller) further(ctx context.Context, known func(string) bool) error {
 		return nil
 	}
 	return p.urgent(ctx, known)
+}
+
+// noteNewest remembers where a listing that came to the end did so, and has what was
+// created in the overlap before it left alone for a while if that is much.
+func (p *poller) noteNewest(listed listing, began time.Time) {
+	if !listed.isComplete {
+		return
+	}
+	p.newest, p.overlapRest = listed.newest, time.Time{}
+	from, overlapping := reachOf(listed.jobs).Add(-overlap), 0
+	for _, job := range listed.jobs {
+		if !job.created.Before(from) {
+			overlapping++
+		}
+	}
+	if overlapping > crowd {
+		p.overlapRest = began.Add(overlapInterval)
+	}
 }
 
 func cursorOf(listed listing) *string {
