@@ -177,7 +177,7 @@ func secretsIn(value any, path *field.Path) []secretReference {
 		panic("encode part of a pod: " + err.Error())
 	}
 	// Most containers and volumes have none.
-	if !strings.Contains(strings.ToLower(string(text)), secretWord) {
+	if !mentionsSecret(text) {
 		return nil
 	}
 	var tree any
@@ -198,6 +198,16 @@ const (
 	secretWord          = "secret"
 	secretProviderClass = "secretProviderClass"
 )
+
+// mentionsSecret reports whether a text has the word in it, in letters of any case.
+func mentionsSecret(text []byte) bool {
+	for i := range len(text) - len(secretWord) + 1 {
+		if text[i]|0x20 == secretWord[0] && strings.EqualFold(string(text[i:i+len(secretWord)]), secretWord) {
+			return true
+		}
+	}
+	return false
+}
 
 type secretFinder struct {
 	found []secretReference

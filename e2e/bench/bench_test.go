@@ -73,11 +73,15 @@ func TestContendersMakeTheSamePod(t *testing.T) {
 			raw, contenders := prepare(t, shape)
 			var pods []corev1.Pod
 			for _, contender := range contenders {
-				response := contender.Webhook.Handler.Handle(t.Context(), Request(raw))
+				response := contender.Webhook.Handle(t.Context(), Request(raw))
 				if !response.Allowed {
 					t.Fatalf("%s: refused: %v", contender.Name, response.Result)
 				}
-				patched, err := patch.Apply(raw, response.Patches)
+				list := response.Patches
+				if err := json.Unmarshal(response.Patch, &list); err != nil {
+					t.Fatal(err)
+				}
+				patched, err := patch.Apply(raw, list)
 				if err != nil {
 					t.Fatalf("%s: %v", contender.Name, err)
 				}

@@ -71,14 +71,39 @@ func (o Options) Create(raw []byte, mutated *corev1.Pod) ([]operations.Operation
 	return differ.operations, nil
 }
 
-// Apply carries out operations on a JSON document, as the API server does.
-func Apply(raw []byte, list []operations.Operation) ([]byte, error) {
-	text, err := json.Marshal(list)
+// Encode returns the operations as a JSON patch. They would encode themselves to the
+// same, and the encoder of their list would then read all of it once more.
+func Encode(list []operations.Operation) ([]byte, error) {
+	type place struct {
+		Operation string `json:"op"`
+		Path      string `json:"path"`
+	}
+	encoded := make([]any, len(list))
+	for i, operation := range list {
+		encoded[i] = place{operation.Operation, operation.Path}
+		if operation.Operation != "remove" {
+			encoded[i] = struct {
+				place
+
+				Value any `json:"value"`
+			}{place{operation.Operation, operation.Path}, operation.Value}
+		}
+	}
+	text, err := json.Marshal(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("encode patch: %w", err)
 	}
+	return text, nil
+}
+
+// Apply carries out operations on a JSON document, as the API server does.
+func Apply(raw []byte, list []operations.Operation) ([]byte, error) {
 	if len(list) == 0 {
 		return raw, nil
+	}
+	text, err := Encode(list)
+	if err != nil {
+		return nil, err
 	}
 	decoded, err := jsonpatch.DecodePatch(text)
 	if err != nil {

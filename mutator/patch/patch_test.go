@@ -267,3 +267,21 @@ func BenchmarkCreate(b *testing.B) {
 		})
 	}
 }
+
+// TestEncodeIsWhatOperationsEncodeThemselvesTo holds Encode against the library.
+func TestEncodeIsWhatOperationsEncodeThemselvesTo(t *testing.T) {
+	list := []operations.Operation{
+		operations.NewOperation("add", "/metadata/labels/a~1b", "<&>"),
+		operations.NewOperation("add", "/spec/nothing", nil),
+		operations.NewOperation("replace", "/spec/containers/0", corev1.Container{Name: "job", Image: "a"}),
+		operations.NewOperation("remove", "/spec/hostname", nil),
+	}
+	want, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := patch.Encode(list)
+	if diff := cmp.Diff(string(want), string(got)); diff != "" || err != nil {
+		t.Errorf("error %v, -want +got:\n%s", err, diff)
+	}
+}

@@ -91,7 +91,10 @@ func (h *Handler) review(request admission.Request, pod *corev1.Pod) (admission.
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err), outcomeError
 	}
-	response.Patches = operations
+	if response.Patch, err = patch.Encode(operations); err != nil {
+		return admission.Errored(http.StatusInternalServerError, err), outcomeError
+	}
+	response.PatchType = new(admissionv1.PatchTypeJSONPatch)
 	return response, outcomeMutated
 }
 

@@ -198,8 +198,8 @@ func TestHandlerIgnoresOtherRequests(t *testing.T) {
 		"another kind": {Operation: admissionv1.Create, Kind: metav1.GroupVersionKind{Kind: "Deployment"}},
 	} {
 		response := handler.Handle(t.Context(), admission.Request{AdmissionRequest: request})
-		if !response.Allowed || len(response.Patches) > 0 {
-			t.Errorf("%s: allowed %t, patches %v, want allowed without", name, response.Allowed, response.Patches)
+		if !response.Allowed || len(response.Patch) > 0 {
+			t.Errorf("%s: allowed %t, patch %s, want allowed without", name, response.Allowed, response.Patch)
 		}
 	}
 }
