@@ -141,9 +141,6 @@ func clusterConfig(o options) (config *rest.Config, inCluster bool, err error) {
 	config.UserAgent = userAgent()
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	// A watch that begins with a list would be compressed for as long as it lasts,
-	// each event by itself: in a cluster that costs more than it spares.
-	config.DisableCompression = true
 	return config, inCluster, nil
 }
 

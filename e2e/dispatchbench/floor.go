@@ -64,7 +64,6 @@ func newFloor(ctx context.Context, bed *testbed.Testbed, final *unstructured.Uns
 	config.QPS = -1
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	config.DisableCompression = true
 	connected, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make the floor's client: %w", err)
