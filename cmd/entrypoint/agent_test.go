@@ -35,7 +35,11 @@ const (
 	agentGrace       = "TEST_GRACE"         // how long a cancelled command goes on
 	agentCancelFile  = "TEST_CANCEL"        // Buildkite cancels the job once this file is there
 	agentTokenCopy   = "TEST_TOKEN"         // where to leave the token that it registers with
+	agentPatience    = "TEST_PATIENCE"      // how long the client waits for an answer; unset: for ever
 )
+
+// impatience is what a client says that waits no longer.
+const impatience = "nobody answers"
 
 // result is what Buildkite would have got.
 type result struct {
@@ -188,6 +192,13 @@ func agentBootstrap() int {
 	client := &kubernetes.Client{ID: id, SocketPath: kubernetes.SocketPath(os.Getenv("BUILDKITE_JOB_CONTEXT_DIR"))}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if patience := duration(agentPatience); patience > 0 {
+		impatient := time.AfterFunc(patience, func() {
+			fmt.Println(impatience)
+			os.Exit(91)
+		})
+		defer impatient.Stop()
+	}
 	registration, err := client.Connect(ctx)
 	if err != nil {
 		fmt.Println(err)
@@ -222,7 +233,13 @@ func agentBootstrap() int {
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	command.Stdout = io.MultiWriter(os.Stdout, client)
 	command.Stderr = command.Stdout
-	command.Dir = filepath.Dir(os.Getenv("BUILDKITE_JOB_CONTEXT_DIR"))
+	directory, err := filepath.EvalSymlinks(os.Getenv("BUILDKITE_JOB_CONTEXT_DIR"))
+	if err != nil {
+		fmt.Println(err)
+
+		return 92
+	}
+	command.Dir = filepath.Dir(directory)
 	// As the real agent does, the whole process group goes.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error {

@@ -41,6 +41,9 @@ type Result struct {
 	Notes []string
 }
 
+// Wanted says whether the environment has any variable that asks for a file.
+func Wanted(environment []string) bool { return !read(environment).empty() }
+
 // SetUp writes the files that the environment's variables ask for. Without any
 // such variable it does nothing.
 func SetUp(environment []string, options Options) Result {

@@ -5,58 +5,28 @@ package wrapped
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/process"
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
-// bootstrap runs the agent's client, which runs the container's phases.
-func (c *container) bootstrap() rundir.Exit {
-	self, err := os.Executable()
-	if err != nil {
-		return rundir.Exit{Status: 1, Reason: fmt.Sprintf("find the entrypoint: %v", err)}
+// bootstrap runs the agent's client, which runs the container's phases. The client
+// may have been started already.
+func (c *container) bootstrap(early *client) rundir.Exit {
+	agent := early
+	if early == nil || !early.letGo() {
+		var err error
+		if agent, err = c.startClient(nil); err != nil {
+			return rundir.Exit{Status: 1, Reason: err.Error()}
+		}
 	}
-	environment, err := c.environment(os.Environ(), self)
-	if err != nil {
-		return rundir.Exit{Status: 1, Reason: err.Error()}
-	}
-	environment = c.makeHome(environment, homeless, temporaryDefault)
-	environment = c.setUpSSH(environment)
-	users := c.nextUsers()
-	if len(users) > 0 && c.checksOut() {
-		// Files that are open from the start need not be changed later, which Git
-		// would take for a change of the file until it has looked inside.
-		unix.Umask(0)
-	}
-
-	agent := filepath.Join(c.options.AgentDirectory, filepath.Base(contract.AgentBinaryPath))
-	child, err := process.Start(agent, []string{"kubernetes-bootstrap"}, environment, os.Stdout, os.Stderr)
-	if err != nil {
-		return rundir.Exit{Status: 1, Reason: err.Error()}
-	}
-	exit := c.attend(child)
+	exit := c.attend(agent)
 	if exit.Status == 0 {
-		c.shareWorkspace(users)
+		c.shareWorkspace(agent.users)
 	}
 
 	return exit
-}
-
-// attend waits for the child's end and passes signals on to it.
-func (c *container) attend(child *process.Child) rundir.Exit {
-	for {
-		select {
-		case sig := <-c.signals:
-			child.Signal(sig)
-		case <-child.Done():
-			return exitOf(child.Status())
-		}
-	}
 }
 
 // exitOf turns the agent's end into this container's. A client that was killed

@@ -16,10 +16,11 @@ import (
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
-// Variables of the agent's bootstrap. The registration with the agent changes
-// neither if it is set here.
+// Variables of the agent's bootstrap. The registration with the agent changes none
+// that is set here.
 const (
 	commandVariable = "BUILDKITE_COMMAND"
+	contextVariable = "BUILDKITE_JOB_CONTEXT_DIR"
 	shellVariable   = "BUILDKITE_SHELL"
 )
 
@@ -37,7 +38,7 @@ func (c *container) environment(own []string, program string) ([]string, error) 
 	environment := slices.Clone(own)
 	for _, missing := range []struct{ name, value string }{
 		{"BUILDKITE_CONTAINER_ID", id},
-		{"BUILDKITE_JOB_CONTEXT_DIR", c.directory.Path("")},
+		{contextVariable, c.directory.Path("")},
 		{"BUILDKITE_KUBERNETES_BOOTSTRAP_CONNECTION_TIMEOUT", connectionTimeout},
 		{"BUILDKITE_SOCKETS_PATH", c.directory.Path(filepath.Join(filepath.Base(contract.SocketsPath), id))},
 	} {

@@ -65,7 +65,8 @@ for the SSH directory and what is mounted inside. The checkout then runs with th
 umask 0, and Git does not look at a file's time of change (core.trustctime).
 
 Environment: BUILDKITE_JOB_CONTEXT_DIR is the directory shared with the agent's
-container, default /buildkite/run. BUILDKITE_COMMAND becomes the container's own
+container, default /buildkite/run; the container's phases may see it by another
+name, client-K.context inside it. BUILDKITE_COMMAND becomes the container's own
 command, or else the taken job's unless the container sets it. BUILDKITE_SHELL,
 the shell for scripts, becomes "entrypoint exec" for a vector, and goes through it
 if there is a DIR. Git is told to trust every directory, in GIT_CONFIG_PARAMETERS,

@@ -2,8 +2,8 @@
 
 // Package wrapped is the entrypoint of the containers that do a job's work. Each
 // holds a lock for as long as it lives, so that its death is noticed at once, and
-// runs the agent's bootstrap when it is its turn and not before, so that nothing
-// polls.
+// lets the agent's client speak to the agent when it is its turn and not before, so
+// that nothing polls.
 package wrapped
 
 import (
@@ -99,11 +99,19 @@ func (c *container) work() (rundir.Exit, error) {
 		return rundir.Exit{}, err
 	}
 	c.gone = c.await(rundir.SupervisorLock)
-	if err := c.awaitTurn(); err != nil {
+	if err := c.awaitGo(); err != nil {
+		return rundir.Exit{}, err
+	}
+	early, err := c.awaitTurn()
+	if err != nil {
+		if early != nil {
+			early.discard()
+		}
+
 		return rundir.Exit{}, err
 	}
 
-	return c.bootstrap(), nil
+	return c.bootstrap(early), nil
 }
 
 // awaitSupervisor waits until the supervisor holds its locks. It may be a long
@@ -146,9 +154,8 @@ func (c *container) await(name string) <-chan struct{} {
 	return released
 }
 
-// awaitTurn waits until the agent has the job and the container before this one
-// has succeeded.
-func (c *container) awaitTurn() error {
+// awaitGo waits until the agent has the job.
+func (c *container) awaitGo() error {
 	if err := c.awaitOrGone(rundir.GoLock); err != nil {
 		return err
 	}
@@ -158,18 +165,31 @@ func (c *container) awaitTurn() error {
 		return &ended{reason: "the agent ended before it let this container run", status: 1}
 	}
 
-	if before := c.options.ID - 1; before >= 0 {
+	return nil
+}
+
+// awaitTurn waits until the containers before this one have succeeded. Once only one
+// of them is left it starts the client early, which it returns in any case.
+func (c *container) awaitTurn() (early *client, err error) {
+	before := c.options.ID - 1
+	if before > 0 {
+		if err := c.awaitSuccess(before - 1); err != nil {
+			return nil, err
+		}
+	}
+	if before >= 0 {
+		early = c.startEarly()
 		if err := c.awaitSuccess(before); err != nil {
-			return err
+			return early, err
 		}
 	}
 	if !c.directory.Exists(rundir.Socket) {
 		<-c.gone
 
-		return &ended{reason: "not run, because the job ended before it was this container's turn", status: 1}
+		return early, &ended{reason: "not run, because the job ended before it was this container's turn", status: 1}
 	}
 
-	return nil
+	return early, nil
 }
 
 // awaitSuccess waits for another container's end.
