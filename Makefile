@@ -46,6 +46,7 @@ check: ## The contributor's minute: vet, unit and golden tests. No root, no clus
 .PHONY: test
 test: check ## Everything: check, then the real cluster with the real agent and cert-manager. Root. CONTEXT=name is not used here.
 	go test -count=1 -tags root ./cmd/entrypoint
+	go -C e2e test -count=1 -tags root ./startbench
 	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest ./crash ./soak ./apiserver
 
 .PHONY: bench-start

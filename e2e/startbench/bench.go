@@ -72,13 +72,24 @@ func Measure(ctx context.Context, options Options) (err error) {
 			}
 		}
 	}
+	traced := all[2]
+	started, err := tracePrograms(func() error {
+		_, err := b.once(ctx, traced, number+1)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	if _, err := io.WriteString(options.Out, heading(options.Runs)); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
 	if err := report(options.Out, all, runs); err != nil {
 		return err
 	}
-	return reportPhases(options.Out, all, runs)
+	if err := reportPhases(options.Out, all, runs); err != nil {
+		return err
+	}
+	return reportPrograms(options.Out, traced.Name, started)
 }
 
 // setUp makes a cluster with everything on it. What it returns takes all but the

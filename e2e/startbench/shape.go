@@ -23,6 +23,7 @@ func shapes() []Shape {
 		{Name: "init-container", pod: injectedPod},
 		{Name: "image-volume", pod: strings.ReplaceAll(injectedPod, initContainerMutator, imageVolumeMutator)},
 		{Name: "floor: plain agent", pod: plainPod},
+		{Name: "existing, v0.47", pod: existingPodCommandFirst},
 	}
 }
 
@@ -36,7 +37,15 @@ const (
 // stack gives a pod, written by hand: a container that copies the agent, one that
 // checks the image, and then the three of the job. What it does in a container's
 // shell for users other than root is left out.
-const existingPod = `
+const existingPod = existingStart + existingAgent + existingCommand
+
+// existingPodCommandFirst is the same in the order that the existing stack has had
+// lately (v0.47). The command's client is there before the agent is, finds no socket
+// and looks again a second later; in the other order it finds that it is not its turn
+// and asks again a second later. That second begins sooner here.
+const existingPodCommandFirst = existingStart + existingCommand + existingAgent
+
+const existingStart = `
 apiVersion: v1
 kind: Pod
 metadata: {name: @NAME@, namespace: @NAMESPACE@}
@@ -64,17 +73,9 @@ spec:
     resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}
     volumeMounts: [{name: workspace, mountPath: /workspace}]
   containers:
-  - name: container-0
-    image: @SHELL@
-    command: [/workspace/tini-static]
-    args: [--, /workspace/buildkite-agent, kubernetes-bootstrap]
-    env:
-    - {name: BUILDKITE_BOOTSTRAP_PHASES, value: "plugin,command"}
-    - {name: BUILDKITE_COMMAND, value: "@COMMAND@"}
-    - {name: BUILDKITE_CONTAINER_ID, value: "1"}
-    - {name: BUILDKITE_SOCKETS_PATH, value: /workspace/sockets/container-0}
-    volumeMounts: [{name: workspace, mountPath: /workspace}]
-  - name: agent
+`
+
+const existingAgent = `  - name: agent
     image: @AGENT@
     args: [start]
     env:
@@ -101,6 +102,18 @@ spec:
     - {name: BUILDKITE_BOOTSTRAP_PHASES, value: "plugin,checkout"}
     - {name: BUILDKITE_CONTAINER_ID, value: "0"}
     - {name: BUILDKITE_SOCKETS_PATH, value: /workspace/sockets/checkout}
+    volumeMounts: [{name: workspace, mountPath: /workspace}]
+`
+
+const existingCommand = `  - name: container-0
+    image: @SHELL@
+    command: [/workspace/tini-static]
+    args: [--, /workspace/buildkite-agent, kubernetes-bootstrap]
+    env:
+    - {name: BUILDKITE_BOOTSTRAP_PHASES, value: "plugin,command"}
+    - {name: BUILDKITE_COMMAND, value: "@COMMAND@"}
+    - {name: BUILDKITE_CONTAINER_ID, value: "1"}
+    - {name: BUILDKITE_SOCKETS_PATH, value: /workspace/sockets/container-0}
     volumeMounts: [{name: workspace, mountPath: /workspace}]
 `
 
