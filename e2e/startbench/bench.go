@@ -28,6 +28,11 @@ const (
 	simulatorAddress = cluster.NodeIP + ":8022"
 )
 
+// settle is how long the machine is left alone between two runs. The kubelet goes on
+// with what is left of a pod, its volumes and control groups, after the pod is gone,
+// and what comes next would pay for what came before.
+const settle = 3 * time.Second
+
 // Options say how to measure.
 type Options struct {
 	// Bin is the directory of the programs.
@@ -61,6 +66,7 @@ func Measure(ctx context.Context, options Options) (err error) {
 	for round := range options.Runs + 1 {
 		for _, shape := range all {
 			number++
+			time.Sleep(settle)
 			run, err := b.once(ctx, shape, number)
 			if err != nil {
 				return err
@@ -73,6 +79,7 @@ func Measure(ctx context.Context, options Options) (err error) {
 		}
 	}
 	traced := all[2]
+	time.Sleep(settle)
 	started, err := tracePrograms(func() error {
 		_, err := b.once(ctx, traced, number+1)
 		return err
