@@ -10,31 +10,27 @@ import (
 	"time"
 )
 
-// clientProcess waits for the agent's client in a container, and until it waits.
-func (c *container) clientProcess() int {
-	c.t.Helper()
-	eventually(c.t, "the client is there", func() bool { return c.agentProcess() != 0 })
-	process := c.agentProcess()
-	eventually(c.t, "the client waits", func() bool {
-		before := ticks(c.t, process)
-		time.Sleep(300 * time.Millisecond)
+// busy is a script for a container that is at work until the pod is told to go on.
+const busy = "touch running; while ! test -e seen; do sleep 0.05; done"
 
-		return ticks(c.t, process) == before
-	})
-
-	return process
+// goOn ends what is busy.
+func (p *pod) goOn() {
+	p.t.Helper()
+	if err := os.WriteFile(p.path("seen"), nil, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // The client of the next container is there, and waits without polling, while a
 // container is at work; that of the one after it is not.
 func TestClientIsStartedEarly(t *testing.T) {
 	p := newPod(t)
-	checkout := p.startCheckout("touch running; while ! test -e seen; do sleep 0.05; done")
+	checkout := p.startCheckout(busy)
 	next := p.startJob(1, `echo "context $(cd "$BUILDKITE_JOB_CONTEXT_DIR" && ls -d buildkite.sock)"`)
 	last := p.startJob(2, "true")
 	agent := p.startAgent("--containers=3", uuid)
 	eventually(t, "the checkout runs", func() bool { return p.there("running") })
-	early := next.clientProcess()
+	early := next.waitingProcess()
 	if last.agentProcess() != 0 {
 		t.Error("the client of the last container is there before the one before it is at work")
 	}
@@ -47,9 +43,7 @@ func TestClientIsStartedEarly(t *testing.T) {
 		t.Error("the client was started again while it waited")
 	}
 
-	if err := os.WriteFile(p.path("seen"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.goOn()
 	checkout.wantStatus(0)
 	next.wantStatus(0)
 	last.wantStatus(0)
@@ -60,14 +54,12 @@ func TestClientIsStartedEarly(t *testing.T) {
 // A client that does not like to wait, and ends, is started again at its turn.
 func TestImpatientClient(t *testing.T) {
 	p := newPod(t)
-	p.startCheckout("touch running; while ! test -e seen; do sleep 0.05; done")
+	p.startCheckout(busy)
 	next := p.startJob(1, "echo ran", agentPatience+"=100ms")
 	agent := p.startAgent("--containers=2", uuid)
 	eventually(t, "the checkout runs", func() bool { return p.there("running") })
 	eventually(t, "the client gave up", func() bool { return strings.Contains(next.output.String(), impatience) })
-	if err := os.WriteFile(p.path("seen"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.goOn()
 	next.wantStatus(0)
 	agent.wantStatus(0)
 	wantInOrder(t, p.result().Log, "ran\n")
@@ -76,16 +68,14 @@ func TestImpatientClient(t *testing.T) {
 // A client that is killed while it waits fails the job at its turn, with the reason.
 func TestEarlyClientKilled(t *testing.T) {
 	p := newPod(t)
-	p.startCheckout("touch running; while ! test -e seen; do sleep 0.05; done")
+	p.startCheckout(busy)
 	next := p.startJob(1, "touch ran")
 	agent := p.startAgent("--containers=2", "--names=checkout,build", uuid)
 	eventually(t, "the checkout runs", func() bool { return p.there("running") })
-	if err := syscall.Kill(next.clientProcess(), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(next.waitingProcess(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(p.path("seen"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.goOn()
 	agent.wantStatus(137)
 	next.wantStatus(137)
 	wantInOrder(t, p.result().Log, "+++ Container build failed\n", "ended by a signal: killed")
@@ -97,14 +87,12 @@ func TestEarlyClientKilled(t *testing.T) {
 // A client whose turn does not come ends with its container.
 func TestEarlyClientWhoseTurnDoesNotCome(t *testing.T) {
 	p := newPod(t)
-	p.startCheckout("touch running; while ! test -e seen; do sleep 0.05; done; exit 3")
+	p.startCheckout(busy + "; exit 3")
 	next := p.startJob(1, "touch ran")
 	agent := p.startAgent("--containers=2", uuid)
 	eventually(t, "the checkout runs", func() bool { return p.there("running") })
-	early := next.clientProcess()
-	if err := os.WriteFile(p.path("seen"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	early := next.waitingProcess()
+	p.goOn()
 	agent.wantStatus(3)
 	next.wantStatus(1)
 	if err := syscall.Kill(early, 0); err == nil {
@@ -119,7 +107,7 @@ func TestEarlyClientWhoseTurnDoesNotCome(t *testing.T) {
 // same directory.
 func TestNoEarlyClientWithKeys(t *testing.T) {
 	p := newPod(t)
-	p.startCheckout("touch running; while ! test -e seen; do sleep 0.05; done")
+	p.startCheckout(busy)
 	next := p.startJob(1, "true", "SSH_KNOWN_HOSTS=git.example.com ssh-ed25519 AAAA")
 	agent := p.startAgent("--containers=2", uuid)
 	eventually(t, "the checkout runs", func() bool { return p.there("running") })
@@ -127,9 +115,7 @@ func TestNoEarlyClientWithKeys(t *testing.T) {
 	if next.agentProcess() != 0 {
 		t.Error("the client is there")
 	}
-	if err := os.WriteFile(p.path("seen"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.goOn()
 	agent.wantStatus(0)
 	next.wantStatus(0)
 }

@@ -18,20 +18,28 @@ func (c *container) agentProcess() int {
 	return 0
 }
 
+// waitingProcess waits until the agent's process is there and does nothing.
+func (c *container) waitingProcess() int {
+	c.t.Helper()
+	eventually(c.t, "the agent's process is there", func() bool { return c.agentProcess() != 0 })
+	process := c.agentProcess()
+	eventually(c.t, "it waits", func() bool {
+		before := ticks(c.t, process)
+		time.Sleep(300 * time.Millisecond)
+
+		return ticks(c.t, process) == before
+	})
+
+	return process
+}
+
 // The agent's process is there while the pod is held, so that its start delays no
 // job, but it waits: it has no token.
 func TestAgentIsPreparedWhileHeld(t *testing.T) {
 	p := newPod(t)
 	p.startCheckout("true")
 	agent := p.startAgent("--containers=2", "--names=checkout,build", uuid)
-	eventually(t, "the agent's process is there", func() bool { return agent.agentProcess() != 0 })
-	process := agent.agentProcess()
-	eventually(t, "it waits", func() bool {
-		before := ticks(t, process)
-		time.Sleep(300 * time.Millisecond)
-
-		return ticks(t, process) == before
-	})
+	process := agent.waitingProcess()
 	if p.there("token-copy") || p.exists("buildkite.sock") {
 		t.Error("the agent has its token while a container is missing")
 	}

@@ -103,7 +103,7 @@ const (
 )
 
 // subcommand is a word that says what a program does.
-var subcommand = regexp.MustCompile(`^([a-z-]+|--id=\d+)$`)
+var subcommand = regexp.MustCompile(`^([a-z][a-z-]*|--id=\d+)$`)
 
 // lineOf returns a program's name and the first two words that say what it does; ""
 // if it is none of those that are recorded.
@@ -115,7 +115,7 @@ func lineOf(commandLine []byte) string {
 	}
 	line := []string{name}
 	for _, word := range words[1:] {
-		if isFlag := strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--id="); subcommand.MatchString(word) && !isFlag && len(line) < 3 {
+		if subcommand.MatchString(word) && len(line) < 3 {
 			line = append(line, word)
 		}
 	}
