@@ -67,7 +67,9 @@ func TestEverything(t *testing.T) {
 		return
 	}
 
-	pinging := f.startAgent("--disconnect-after-idle-timeout", "1")
+	// A pause between two pings is up to two ping intervals of a second: an agent
+	// with less patience may leave while the next job waits.
+	pinging := f.startAgent("--disconnect-after-idle-timeout", "5")
 	ended := f.ended(build)
 	pinging.wait()
 	if ended.State != "passed" {
