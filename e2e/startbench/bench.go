@@ -39,6 +39,8 @@ type Options struct {
 	Bin string
 	// Runs is how many times each shape runs, after one that does not count.
 	Runs int
+	// Shapes are the names of the kinds of pods that run; all, if there are none.
+	Shapes []string
 	// Out gets the table, Log the progress.
 	Out, Log io.Writer
 }
@@ -54,13 +56,16 @@ type measurement struct {
 // Measure runs every shape in turn, again and again, so that whatever else the
 // machine does falls on all of them alike.
 func Measure(ctx context.Context, options Options) (err error) {
+	all, err := chosenShapes(options.Shapes)
+	if err != nil {
+		return err
+	}
 	b := &measurement{client: &simulator.Client{URL: "http://" + simulatorAddress}}
 	stop, err := b.setUp(ctx, options)
 	defer func() { err = errors.Join(err, stop()) }()
 	if err != nil {
 		return err
 	}
-	all := shapes()
 	runs := map[string][]Run{}
 	number := 0
 	for round := range options.Runs + 1 {
@@ -78,7 +83,7 @@ func Measure(ctx context.Context, options Options) (err error) {
 			}
 		}
 	}
-	traced := all[2]
+	traced := all[max(0, slices.IndexFunc(all, func(shape Shape) bool { return shape.Name == "image-volume" }))]
 	time.Sleep(settle)
 	started, err := tracePrograms(func() error {
 		_, err := b.once(ctx, traced, number+1)

@@ -1,6 +1,8 @@
 package startbench
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +27,24 @@ func shapes() []Shape {
 		{Name: "floor: plain agent", pod: plainPod},
 		{Name: "existing, v0.47", pod: existingPodCommandFirst},
 	}
+}
+
+// chosenShapes returns those of the names, in the order of the comparison.
+func chosenShapes(names []string) ([]Shape, error) {
+	all := shapes()
+	if len(names) == 0 {
+		return all, nil
+	}
+	known := make([]string, len(all))
+	for i, shape := range all {
+		known[i] = shape.Name
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("there is no kind of pod named %q; there are %q", name, known)
+		}
+	}
+	return slices.DeleteFunc(all, func(shape Shape) bool { return !slices.Contains(names, shape.Name) }), nil
 }
 
 // Values of the mutator label: which of the two configurations injects.
