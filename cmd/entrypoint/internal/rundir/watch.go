@@ -105,12 +105,14 @@ func (w *Watch) signal() {
 	}
 }
 
-// Close ends the watch. It may be called twice.
+// Close ends the watch. It may be called twice. It does not wait for the kernel, which
+// lets go of an inotify instance only after a grace period of some 10 ms: a job would
+// start by as much later.
 func (w *Watch) Close() {
 	w.close.Do(func() {
 		close(w.done)
 		if w.file != nil {
-			w.file.Close()
+			go w.file.Close()
 		}
 	})
 }
