@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -102,6 +103,7 @@ func statusTrouble(pod *corev1.Pod, status corev1.ContainerStatus) *Trouble {
 		trouble.Platform = trouble.Platform || namesInjectedVolume(pod, waiting.Message)
 	case "CreateContainerConfigError":
 		trouble.Cause, trouble.Permanent = CauseContainerConfig, true
+		trouble.Platform = trouble.Platform && !namesAuthorsReference(pod, waiting.Message)
 	case "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError":
 		trouble.Cause, trouble.Permanent = CauseContainerCreate, true
 	case "CrashLoopBackOff":
@@ -227,6 +229,17 @@ func imageNamed(pod *corev1.Pod, name string) string {
 		}
 	}
 	return ""
+}
+
+// missingReference is how the kubelet names a Secret or ConfigMap that a container's
+// environment refers to, or a key that it lacks.
+var missingReference = regexp.MustCompile(`(?i)(?:secret|configmap) "([^"]+)" not found|couldn't find key \S+ in (?:secret|configmap) [^/\s]+/([^/\s]+)`)
+
+// namesAuthorsReference says whether what an injected container misses is what the
+// job's author has it refer to. Else one author could hold the queue up for all.
+func namesAuthorsReference(pod *corev1.Pod, message string) bool {
+	found := missingReference.FindStringSubmatch(message)
+	return found != nil && strings.Contains(pod.Annotations[contract.PluginAnnotation], `"`+found[1]+found[2]+`"`)
 }
 
 func namesInjectedVolume(pod *corev1.Pod, message string) bool {

@@ -13,7 +13,10 @@ import (
 // troubledPod is an injected pod with a service, an init container and a job
 // container; a case adds the status.
 const troubledPod = `
-metadata: {name: p, creationTimestamp: "2026-01-01T00:00:00Z"}
+metadata:
+  name: p
+  creationTimestamp: "2026-01-01T00:00:00Z"
+  annotations: {buildkite.com/plugin: '{"checkout":{"envFrom":[{"secretRef":{"name":"git-variables"}}]}}'}
 spec:
   volumes:
   - {name: buildkite-bin, image: {reference: registry.test/entrypoint:1}}
@@ -89,6 +92,18 @@ func TestTroubleOf(t *testing.T) {
 		"no Secret": {
 			waitingStatus("build", "CreateContainerConfigError", `secret "deploy" not found`),
 			Trouble{Cause: CauseContainerConfig, Container: "build", Image: "registry.test/build:1", Permanent: true}, `secret "deploy" not found`,
+		},
+		"no Secret of checkout's, the author's": {
+			waitingStatus("checkout", "CreateContainerConfigError", `secret "git-variables" not found`),
+			Trouble{Cause: CauseContainerConfig, Container: "checkout", Image: "agent:3", Permanent: true}, `secret "git-variables" not found`,
+		},
+		"no key of checkout's, the author's": {
+			waitingStatus("checkout", "CreateContainerConfigError", "couldn't find key token in Secret jobs/git-variables"),
+			Trouble{Cause: CauseContainerConfig, Container: "checkout", Image: "agent:3", Permanent: true}, "couldn't find key token",
+		},
+		"no Secret of checkout's, the platform's": {
+			waitingStatus("checkout", "CreateContainerConfigError", `secret "git" not found`),
+			Trouble{Cause: CauseContainerConfig, Container: "checkout", Image: "agent:3", Permanent: true, Platform: true}, `secret "git" not found`,
 		},
 		"cannot be made": {
 			waitingStatus("build", "CreateContainerError", "failed to reserve container name"),

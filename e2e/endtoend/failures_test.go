@@ -28,6 +28,11 @@ func TestPodsThatCannotStart(t *testing.T) {
 			`containers: [{name: build, image: @SHELL@, command: ["true"], envFrom: [{secretRef: {name: no-such-secret}}]}]`,
 			dispatcher.ExitContainer, []string{"container build", `secret "no-such-secret" not found`},
 		},
+		"secret of checkout that does not exist": {
+			`containers: [{name: build, image: @SHELL@, command: ["true"]}]
+          checkout: {envFrom: [{secretRef: {name: no-such-secret}}]}`,
+			dispatcher.ExitContainer, []string{"container checkout", `secret "no-such-secret" not found`},
+		},
 		"init container that fails": {
 			`initContainers: [{name: prepare, image: @SHELL@, command: [sh, -c, "echo cannot prepare; exit 4"]}]
             containers: [{name: build, image: @SHELL@, command: ["true"]}]`,
