@@ -57,6 +57,7 @@ func (c Config) Mutate(pod *corev1.Pod) (Result, field.ErrorList) {
 		return Result{}, reading.errs
 	}
 	reading.plan.version = c.Version
+	reading.plan.assureCheckout(work.Spec.Volumes)
 	for _, step := range steps {
 		step(work, &reading.plan)
 	}

@@ -74,6 +74,8 @@ type ContainerPlan struct {
 	Name string `json:"name"`
 	// ID is the container's place in the order in which they run, from 0.
 	ID int `json:"id"`
+	// Assured says that the container is certain to start once the agent's has.
+	Assured bool `json:"assured,omitempty"`
 	// Image is the container's if it had none.
 	Image string `json:"image,omitempty"`
 	// WorkingDirectory is where the command runs; empty is the checkout.

@@ -75,6 +75,9 @@ func agentArgs(plan *Plan) []string {
 	} else {
 		args = append(args, "--idle-timeout="+strconv.FormatInt(plan.IdleSeconds, 10)+"s")
 	}
+	if plan.Checkout != nil && plan.Checkout.Assured {
+		args = append(args, "--assured="+plan.Checkout.Name)
+	}
 	if plan.HoldSeconds > 0 {
 		args = append(args, "--hold-timeout="+strconv.FormatInt(plan.HoldSeconds, 10)+"s")
 	}

@@ -80,6 +80,7 @@ func TestUsage(t *testing.T) {
 		"unknown subcommand": {[]string{"rum"}, 1, `unknown subcommand "rum"`},
 		"no containers":      {[]string{"agent"}, 1, "--containers: want"},
 		"too few names":      {[]string{"agent", "--containers=2", "--names=a"}, 1, "1 names for 2 containers"},
+		"assured nobody":     {[]string{"agent", "--containers=1", "--assured=0,b"}, 1, `--assured: ["0" "b"] are not all among the containers ["0"]`},
 		"unknown mode":       {[]string{"agent", "--containers=1", "--exit-status=x"}, 1, `"x" is neither reflect nor runner`},
 		"no id":              {[]string{"run"}, 1, "--id: want"},
 		"run with arguments": {[]string{"run", "--id=1", "--", "make"}, 1, `unexpected argument "make": a command needs an --interposer`},

@@ -50,6 +50,9 @@ func (s *supervisor) prepareAgent() error {
 func (s *supervisor) letAgentGo() error {
 	s.phases.Held = s.elapsed()
 	s.taking = true
+	if len(s.absent()) > 0 {
+		s.late = time.After(s.options.AssuredTimeout)
+	}
 	if s.agent == nil {
 		s.logf("starting the agent after %.1f s", s.phases.Held.Seconds())
 

@@ -5,6 +5,7 @@ package supervise
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
@@ -14,6 +15,7 @@ import (
 type client struct {
 	name    string
 	image   string        // empty if it is not known
+	assured bool          // it starts if this container did, so the agent does not wait for it
 	started time.Duration // since the supervisor's start; 0 while it has not
 	ended   time.Duration // since the supervisor's start; 0 while it has not
 	status  int           // valid once it has ended
@@ -28,7 +30,7 @@ func (s *supervisor) noteStarted() {
 			continue
 		}
 		c.started = s.elapsed()
-		s.logf("container %s has started (%d of %d)", c.name, len(s.clients)-len(s.missing()), len(s.clients))
+		s.logf("container %s has started (%d of %d)", c.name, len(s.clients)-len(s.absent()), len(s.clients))
 		go func() {
 			if err := s.directory.AwaitRelease(rundir.ClientLock(id)); err != nil {
 				s.logf("%v", err)
@@ -40,11 +42,20 @@ func (s *supervisor) noteStarted() {
 	}
 }
 
-// missing names the containers that have not started.
-func (s *supervisor) missing() []string {
+// absent names the containers that have not started.
+func (s *supervisor) absent() []string {
+	return s.names(func(c client) bool { return c.started == 0 })
+}
+
+// awaited names the containers that have to start before the agent takes the job.
+func (s *supervisor) awaited() []string {
+	return s.names(func(c client) bool { return c.started == 0 && !c.assured })
+}
+
+func (s *supervisor) names(are func(client) bool) []string {
 	var names []string
 	for _, c := range s.clients {
-		if c.started == 0 {
+		if are(c) {
 			names = append(names, c.name)
 		}
 	}
@@ -60,12 +71,35 @@ func (s *supervisor) giveUpWaiting() {
 	if s.runner == nil || s.stopping || s.failure != nil {
 		return
 	}
+	if len(s.absent()) > 0 {
+		s.endAbsent()
+
+		return
+	}
 	for id := s.firstUnfinished() + 1; id < len(s.clients); id++ {
 		if err := s.runner.Exit(id, 0); err != nil {
 			s.logf("%v", err)
 
 			return
 		}
+	}
+}
+
+// endAbsent ends a job that is being stopped or cancelled although one of its containers
+// has not started, for which the agent would wait.
+func (s *supervisor) endAbsent() {
+	if s.runner == nil {
+		return
+	}
+	for id, c := range s.clients {
+		if c.started != 0 {
+			continue
+		}
+		if err := s.runner.Exit(id, 128+int(syscall.SIGTERM)); err != nil {
+			s.logf("%v", err)
+		}
+
+		return
 	}
 }
 

@@ -35,7 +35,6 @@ func (s *supervisor) attach() {
 
 		return
 	}
-	s.watch.Close()
 	s.runner = client
 	s.phases.Acquired = s.elapsed()
 	s.logf("the agent has a job after %.1f s", s.phases.Acquired.Seconds())
@@ -48,6 +47,9 @@ func (s *supervisor) attach() {
 		return
 	}
 	s.admit()
+	if s.stopping {
+		s.endAbsent()
+	}
 }
 
 // admit lets the containers go if this pod is one that the job can run in.

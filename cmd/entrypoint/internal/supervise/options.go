@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 const usage = `Usage: entrypoint agent --containers=N [options]
 
 Supervise a pod that runs one Buildkite job, from the agent's container: hold the
-agent until every wrapped container has started, let them run in their order, and
+agent until the wrapped containers have started, let them run in their order, and
 end the job with the reason when one of them dies.
 
   --containers=N              How many wrapped containers there are. Required.
@@ -42,6 +43,11 @@ end the job with the reason when one of them dies.
   --hold-timeout=DURATION     How long to wait for the containers to start.
                               Default 1h. With --job-uuid the job is then acquired
                               and failed with the reason.
+  --assured=A,B,...           Names of wrapped containers that start if this one
+                              did, because they need nothing that it does not have:
+                              the agent may take the job before they are there.
+  --assured-timeout=DURATION  How long after the others they may start. Default 5m.
+                              The job is then failed with the reason.
   --settle-time=DURATION      How long to wait, after a container died, for a sign
                               that the whole pod is being stopped. Default 1s.
   --termination-log=PATH      Where to leave a summary as JSON.
@@ -76,6 +82,8 @@ type Options struct {
 	IgnoreJobPodSpec bool
 	ExitStatus       string
 	HoldTimeout      time.Duration
+	Assured          []string
+	AssuredTimeout   time.Duration
 	SettleTime       time.Duration
 	TerminationLog   string
 }
@@ -86,7 +94,7 @@ func (o Options) queueMode() bool { return o.JobUUID == "" }
 func parse(arguments []string) (Options, error) {
 	var options Options
 	var containers int
-	var names, images string
+	var names, images, assured string
 
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -101,6 +109,8 @@ func parse(arguments []string) (Options, error) {
 	flags.BoolVar(&options.IgnoreJobPodSpec, "ignore-job-pod-spec", false, "")
 	flags.StringVar(&options.ExitStatus, "exit-status", "", "")
 	flags.DurationVar(&options.HoldTimeout, "hold-timeout", time.Hour, "")
+	flags.StringVar(&assured, "assured", "", "")
+	flags.DurationVar(&options.AssuredTimeout, "assured-timeout", 5*time.Minute, "")
 	flags.DurationVar(&options.SettleTime, "settle-time", time.Second, "")
 	flags.StringVar(&options.TerminationLog, "termination-log", "/dev/termination-log", "")
 	if err := flags.Parse(arguments); err != nil {
@@ -116,6 +126,9 @@ func parse(arguments []string) (Options, error) {
 	}
 	if images != "" {
 		options.Images = strings.Split(images, ",")
+	}
+	if assured != "" {
+		options.Assured = strings.Split(assured, ",")
 	}
 	if options.ExitStatus == "" {
 		options.ExitStatus = contract.ExitStatusReflect
@@ -150,6 +163,10 @@ func (o Options) check(containers int) error {
 		return fmt.Errorf("--idle-timeout: %v is not a time to wait", o.IdleTimeout)
 	case o.HoldTimeout <= 0:
 		return fmt.Errorf("--hold-timeout: %v is not a time to wait", o.HoldTimeout)
+	case slices.ContainsFunc(o.Assured, func(name string) bool { return !slices.Contains(o.Names, name) }):
+		return fmt.Errorf("--assured: %q are not all among the containers %q", o.Assured, o.Names)
+	case o.AssuredTimeout <= 0:
+		return fmt.Errorf("--assured-timeout: %v is not a time to wait", o.AssuredTimeout)
 	case o.SettleTime < 0:
 		return fmt.Errorf("--settle-time: %v is negative", o.SettleTime)
 	case o.AgentBinary == "":

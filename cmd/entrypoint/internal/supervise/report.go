@@ -93,6 +93,12 @@ Most often an image cannot be pulled or a volume cannot be mounted; the pod's ev
 kubectl describe pod %s --namespace %s`, limit, list(missing), podName(), pod("NAMESPACE"))
 }
 
+func lateText(missing []string, limit time.Duration) string {
+	return fmt.Sprintf(`%v after the others these containers had not started: %s.
+The node has their images, so its container runtime or its disk is in trouble; the pod's events say more:
+kubectl describe pod %s --namespace %s`, limit, list(missing), podName(), pod("NAMESPACE"))
+}
+
 // openingGroup is the first thing in a job's log: where the job runs, and what
 // took how long so far.
 func (s *supervisor) openingGroup() string {
@@ -112,15 +118,17 @@ func (s *supervisor) openingGroup() string {
 		if c.image != "" {
 			name += " (" + c.image + ")"
 		}
-		if c.started == 0 {
+		switch {
+		case c.started != 0:
+			line("container", "%s, started after %.1f s", name, c.started.Seconds())
+		case c.assured && s.failure == nil:
+			line("container", "%s, starting", name)
+		default:
 			line("container", "%s, not started", name)
-
-			continue
 		}
-		line("container", "%s, started after %.1f s", name, c.started.Seconds())
 	}
 	line("prepared", "%.1f s, to make directories and copy the agent", s.phases.Prepared.Seconds())
-	line("held", "%.1f s, waiting for all containers to start", (s.phases.Held - s.phases.Prepared).Seconds())
+	line("held", "%.1f s, waiting for containers to start", (s.phases.Held - s.phases.Prepared).Seconds())
 	line("agent", "%.1f s, to register and take the job", (s.phases.Acquired - s.phases.Held).Seconds())
 
 	return text.String()

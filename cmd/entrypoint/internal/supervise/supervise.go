@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package supervise is the entrypoint of the agent's container. It holds the
-// agent until all wrapped containers have started, so that a job whose images
+// agent until the wrapped containers have started, so that a job whose images
 // cannot be pulled stays scheduled; then it runs the agent and keeps watch over
 // the containers, because the agent alone takes 30 seconds to miss one that died,
 // and for ever to miss one that died before it registered.
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ type supervisor struct {
 	// unsettled counts the containers that failed and are not judged yet.
 	unsettled int
 	signals   <-chan os.Signal
+	late      <-chan time.Time // a container that was sure to start should have
 
 	token  *heldToken // nil if the agent is not held by it
 	agent  *process.Child
@@ -86,7 +88,7 @@ func newSupervisor(options Options, stdout io.Writer) *supervisor {
 		signals:  process.Signals(),
 	}
 	for id, name := range options.Names {
-		s.clients = append(s.clients, client{name: name})
+		s.clients = append(s.clients, client{name: name, assured: slices.Contains(options.Assured, name)})
 		if len(options.Images) > 0 {
 			s.clients[id].image = options.Images[id]
 		}
@@ -130,7 +132,8 @@ func (s *supervisor) run() (int, error) {
 func (s *supervisor) loop() (int, error) {
 	s.watch = s.directory.Watch()
 	defer s.watch.Close()
-	s.logf("held until %d containers have started: %s", len(s.clients), list(s.options.Names))
+	awaited := s.awaited()
+	s.logf("held until %d containers have started: %s", len(awaited), list(awaited))
 	limit := time.NewTimer(s.options.HoldTimeout)
 	defer limit.Stop()
 
@@ -152,6 +155,8 @@ func (s *supervisor) loop() (int, error) {
 			s.giveUpWaiting()
 		case <-limit.C:
 			s.onHoldTimeout()
+		case <-s.late:
+			s.onLate()
 		case <-ended:
 			return s.onAgentEnd(), nil
 		}
@@ -172,20 +177,20 @@ func (s *supervisor) loop() (int, error) {
 
 // look reacts to a change of the directory.
 func (s *supervisor) look() {
-	if !s.taking {
-		s.noteStarted()
-
-		return
-	}
-	if s.runner == nil && s.directory.Exists(rundir.Socket) {
+	s.noteStarted()
+	if s.taking && s.runner == nil && s.directory.Exists(rundir.Socket) {
 		s.attach()
+	}
+	if s.runner != nil && len(s.absent()) == 0 {
+		// There is nothing left to wait for here.
+		s.watch.Close()
 	}
 }
 
-// proceed lets the agent take the job when it is time: every container is there, or one
-// never will be and the job has to be told.
+// proceed lets the agent take the job when it is time: every container is there that it
+// waits for, or one never will be and the job has to be told.
 func (s *supervisor) proceed() error {
-	complete := len(s.missing()) == 0 && s.unsettled == 0 && s.failure == nil
+	complete := len(s.awaited()) == 0 && s.unsettled == 0 && s.failure == nil
 	hopeless := s.failure != nil && !s.options.queueMode()
 	if s.taking || s.stopping || !complete && !hopeless {
 		return nil
@@ -200,6 +205,7 @@ func (s *supervisor) onSignal(sig os.Signal) {
 			s.reportStop()
 		}
 		s.stopping = true
+		s.endAbsent()
 	}
 	if s.taking {
 		s.agent.Signal(sig)
@@ -208,9 +214,18 @@ func (s *supervisor) onSignal(sig os.Signal) {
 
 // onHoldTimeout gives up waiting for containers.
 func (s *supervisor) onHoldTimeout() {
-	missing := s.missing()
+	missing := s.awaited()
 	if s.taking || len(missing) == 0 {
 		return
 	}
 	s.fail(failure{status: statusNeverStarted, title: "The pod never started completely", text: neverStartedText(missing, s.options.HoldTimeout)})
+}
+
+// onLate ends the job if a container is still not there that the agent did not wait for.
+func (s *supervisor) onLate() {
+	missing := s.absent()
+	if s.stopping || len(missing) == 0 {
+		return
+	}
+	s.fail(failure{status: statusNeverStarted, title: "The pod never started completely", text: lateText(missing, s.options.AssuredTimeout)})
 }

@@ -5,6 +5,7 @@ package wrapped
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/process"
 	"github.com/buildkite/agent-stack-k8s/cmd/entrypoint/internal/rundir"
@@ -54,6 +55,9 @@ func (c *container) finish(exit rundir.Exit, cut error) int {
 	}
 	// The next container waits for this.
 	c.lock.Release()
+	if exit.Status == 0 {
+		c.linger()
+	}
 	if exit.Status == 0 || !c.reportsRunner() {
 		return exit.Status
 	}
@@ -64,6 +68,22 @@ func (c *container) finish(exit rundir.Exit, cut error) int {
 	}
 
 	return exit.Status
+}
+
+// lingerTime is how long a container that is done stays there.
+const lingerTime = 400 * time.Millisecond
+
+// linger leaves the machine to the next container, which has just been let go: as soon
+// as this process has ended the container runtime and the kubelet take this container
+// apart, and on a small node that doubled what the next one took to get to its command.
+func (c *container) linger() {
+	limit := time.NewTimer(lingerTime)
+	defer limit.Stop()
+	select {
+	case <-limit.C:
+	case <-c.gone:
+	case <-c.signals:
+	}
 }
 
 // finishUnrun ends a container whose phases did not run.

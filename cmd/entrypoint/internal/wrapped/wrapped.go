@@ -169,7 +169,8 @@ func (c *container) awaitGo() error {
 }
 
 // awaitTurn waits until the containers before this one have succeeded. Once only one
-// of them is left it starts the client early, which it returns in any case.
+// of them is left, and at work, it starts the client early, which it returns in any
+// case.
 func (c *container) awaitTurn() (early *client, err error) {
 	before := c.options.ID - 1
 	if before > 0 {
@@ -178,7 +179,13 @@ func (c *container) awaitTurn() (early *client, err error) {
 		}
 	}
 	if before >= 0 {
-		early = c.startEarly()
+		atWork, err := c.awaitWork(before)
+		if err != nil {
+			return nil, err
+		}
+		if atWork {
+			early = c.startEarly()
+		}
 		if err := c.awaitSuccess(before); err != nil {
 			return early, err
 		}
@@ -192,8 +199,59 @@ func (c *container) awaitTurn() (early *client, err error) {
 	return early, nil
 }
 
+// awaitStart waits for another container's start: the agent may have the job before
+// all containers are there.
+func (c *container) awaitStart(other int) error {
+	if c.directory.Exists(rundir.ClientStarted(other)) {
+		return nil
+	}
+	watch := c.directory.Watch()
+	defer watch.Close()
+	for !c.directory.Exists(rundir.ClientStarted(other)) {
+		select {
+		case <-watch.Changed:
+		case <-c.gone:
+			return errAgentGone
+		case <-c.signals:
+			// See awaitOrGone.
+		}
+	}
+
+	return nil
+}
+
+// settlingTime is what a container whose turn has come is given for its own client's
+// start, before the next one's is started ahead of its turn.
+const settlingTime = 60 * time.Millisecond
+
+// awaitWork waits until another container, whose turn has come, is at work, and says
+// whether it still is: it may have ended meanwhile.
+func (c *container) awaitWork(other int) (bool, error) {
+	if err := c.awaitStart(other); err != nil {
+		return false, err
+	}
+	settled := time.NewTimer(settlingTime)
+	defer settled.Stop()
+	released := c.await(rundir.ClientLock(other))
+	for {
+		select {
+		case <-settled.C:
+			return true, nil
+		case <-released:
+			return false, nil
+		case <-c.gone:
+			return false, errAgentGone
+		case <-c.signals:
+			// See awaitOrGone.
+		}
+	}
+}
+
 // awaitSuccess waits for another container's end.
 func (c *container) awaitSuccess(before int) error {
+	if err := c.awaitStart(before); err != nil {
+		return err
+	}
 	if err := c.awaitOrGone(rundir.ClientLock(before)); err != nil {
 		return err
 	}
@@ -217,8 +275,10 @@ func (c *container) awaitOrGone(lock string) error {
 		case <-released:
 			return nil
 		case <-c.gone:
-			return &ended{reason: "the agent ended before it was this container's turn", status: 1}
+			return errAgentGone
 		case <-c.signals:
 		}
 	}
 }
+
+var errAgentGone = &ended{reason: "the agent ended before it was this container's turn", status: 1}
