@@ -31,7 +31,10 @@ var validBranch = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$`)
 type Server struct {
 	root string
 	git  string
-	mu   sync.Mutex // one import at a time
+	// backend is Git's own server program, without the program that would look for it
+	// first: each clone asks it five times.
+	backend string
+	mu      sync.Mutex // one import at a time
 }
 
 // New returns a Server of the repositories in root, which must exist. It is an
@@ -45,7 +48,11 @@ func New(root string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find directory of repositories: %w", err)
 	}
-	return &Server{root: root, git: git}, nil
+	programs, err := exec.Command(git, "--exec-path").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find the programs of Git: %w", err)
+	}
+	return &Server{root: root, git: git, backend: filepath.Join(strings.TrimSpace(string(programs)), "git-http-backend")}, nil
 }
 
 // environment keeps the settings of whoever runs the simulator out of it.
@@ -60,7 +67,7 @@ func environment(root string) []string {
 // ServeHTTP serves clones and fetches under Prefix.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler := cgi.Handler{
-		Path: s.git, Args: []string{"http-backend"}, Root: Prefix, Dir: s.root,
+		Path: s.backend, Root: Prefix, Dir: s.root,
 		Env: environment(s.root), InheritEnv: []string{"LD_LIBRARY_PATH"},
 		// The client gets a status; what else git says, of unknown repositories
 		// above all, would be printed into the middle of a test's output.
