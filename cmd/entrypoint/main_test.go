@@ -15,7 +15,8 @@ import (
 var entrypointBinary string
 
 func TestMain(m *testing.M) {
-	// The supervisor installs this very binary as the agent; see agent_test.go.
+	// The supervisor runs this very binary as the agent, and installs it for the others;
+	// see agent_test.go.
 	if filepath.Base(os.Args[0]) == "buildkite-agent" {
 		os.Exit(agentMain(os.Args[1]))
 	}

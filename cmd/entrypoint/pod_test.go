@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,10 +150,6 @@ func (p *pod) placed(arguments []string) []string {
 // startAgent starts the agent's container.
 func (p *pod) startAgent(arguments ...string) *container {
 	p.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	environment := append([]string{
 		"HOME=" + p.path("run/home/agent"),
 		"BUILDKITE_BUILD_PATH=" + p.path("workspace/build"),
@@ -170,9 +168,24 @@ func (p *pod) startAgent(arguments ...string) *container {
 		}
 		environment = append(environment, agentJobEnv+"="+string(jobEnv))
 	}
-	arguments = append([]string{"agent", "--agent-binary=" + self, "--termination-log=" + p.path("termination-log")}, arguments...)
+	arguments = append([]string{"agent", "--agent-binary=" + p.agentProgram(), "--termination-log=" + p.path("termination-log")}, arguments...)
 
 	return p.start(environment, arguments...)
+}
+
+// agentProgram is this very program, which is the agent by that name.
+func (p *pod) agentProgram() string {
+	p.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	program := p.path("buildkite-agent")
+	if err := os.Symlink(self, program); err != nil && !errors.Is(err, fs.ErrExist) {
+		p.t.Fatal(err)
+	}
+
+	return program
 }
 
 // startCheckout starts the container with id 0.

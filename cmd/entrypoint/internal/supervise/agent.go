@@ -31,7 +31,7 @@ func (s *supervisor) startAgent() error {
 		defer s.token.read.Close()
 		further = append(further, s.token.read)
 	}
-	s.agent, err = process.Start(s.agentPath, []string{"start"}, s.agentEnvironment(), write, write, further...)
+	s.agent, err = process.Start(s.options.AgentBinary, []string{"start"}, s.agentEnvironment(), write, write, further...)
 
 	return err
 }

@@ -71,23 +71,16 @@ func environmentOr(name, fallback string) string {
 	return fallback
 }
 
-// deliverAgent copies the agent to where every container can execute it, and
-// returns its path. The copy is not synced: it is of no use to anybody after a
+// deliverAgent copies the agent to where every container can execute it. The copy is not synced: it is of no use to anybody after a
 // crash of the node, and would delay each job by as long as 50 MB take to write.
-func (s *supervisor) deliverAgent() (string, error) {
-	if _, err := os.Stat(s.options.AgentBinary); err != nil {
-		return "", fmt.Errorf("find the agent: %w; does the agent image have the agent somewhere else?", err)
-	}
+func (s *supervisor) deliverAgent() error {
 	target := filepath.Join(s.options.AgentDirectory, filepath.Base(contract.AgentBinaryPath))
 	err := install.Copy(s.options.AgentBinary, target, false)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%w; %s must be a volume that all containers mount", err, s.options.AgentDirectory)
-	}
-	if err != nil {
-		return "", err
+		return fmt.Errorf("%w; %s must be a volume that all containers mount", err, s.options.AgentDirectory)
 	}
 
-	return target, nil
+	return err
 }
 
 // openJobFiles lets containers of other users read the files with the job's

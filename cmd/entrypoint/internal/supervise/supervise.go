@@ -31,7 +31,6 @@ type supervisor struct {
 	begun     time.Time
 
 	alive, gate *rundir.Lock
-	agentPath   string
 	clients     []client
 
 	watch    *rundir.Watch
@@ -117,10 +116,14 @@ func (s *supervisor) run() (int, error) {
 	if err := s.makeDirectories(); err != nil {
 		return 0, err
 	}
-	if s.agentPath, err = s.deliverAgent(); err != nil {
-		return 0, err
+	if _, err := os.Stat(s.options.AgentBinary); err != nil {
+		return 0, fmt.Errorf("find the agent: %w; does the agent image have the agent somewhere else?", err)
 	}
-	if err := s.prepareAgent(); err != nil {
+	// The agent's start is as much work as its copy, and does not need that.
+	delivered := make(chan error, 1)
+	go func() { delivered <- s.deliverAgent() }()
+	err = s.prepareAgent()
+	if err := errors.Join(<-delivered, err); err != nil {
 		return 0, err
 	}
 	s.phases.Prepared = s.elapsed()
