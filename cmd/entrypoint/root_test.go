@@ -38,7 +38,7 @@ func newSharedPod(t *testing.T) *pod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if output, err := exec.Command("install", "-D", "-m", "755", self, p.path("image/agent")).CombinedOutput(); err != nil {
+	if output, err := exec.Command("install", "-D", "-m", "755", self, p.path("image/buildkite-agent")).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	if err := os.Mkdir(p.path("result.d"), 0o777); err != nil {
@@ -69,7 +69,7 @@ var usual = []string{"chown", "dac_override", "fowner"}
 // startSharedAgent starts the agent, whose result the pod can read.
 func (p *pod) startSharedAgent(arguments ...string) *container {
 	p.t.Helper()
-	c := p.startAgent(append(arguments, "--agent-binary="+p.path("image/agent"))...)
+	c := p.startAgent(append(arguments, "--agent-binary="+p.path("image/buildkite-agent"))...)
 	p.t.Cleanup(func() { _ = os.Remove(p.path("result")) })
 
 	return c
