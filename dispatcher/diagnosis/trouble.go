@@ -113,6 +113,9 @@ func statusTrouble(pod *corev1.Pod, status corev1.ContainerStatus) *Trouble {
 	default:
 		return nil
 	}
+	if reference := authorsImageVolume(pod, waiting.Message); imageCauses[trouble.Cause] && reference != "" && reference != trouble.Image {
+		trouble.Image, trouble.Platform = reference, false
+	}
 	return trouble
 }
 
@@ -241,6 +244,25 @@ func namesAuthorsReference(pod *corev1.Pod, message string) bool {
 	found := missingReference.FindStringSubmatch(message)
 	return found != nil && strings.Contains(pod.Annotations[contract.PluginAnnotation], `"`+found[1]+found[2]+`"`)
 }
+
+var imageCauses = map[string]bool{
+	CauseImageName: true, CauseImageMissing: true, CauseImageForbidden: true, CauseImageLimit: true, CauseImagePull: true,
+}
+
+// authorsImageVolume returns the image of a volume of the author's that a message is
+// about; empty if there is none. Whatever container mounts it is the one in trouble, and
+// injected ones may. Volumes with our prefix are the platform's.
+func authorsImageVolume(pod *corev1.Pod, message string) string {
+	for _, volume := range pod.Spec.Volumes {
+		if volume.Image != nil && !strings.HasPrefix(volume.Name, injectedVolumePrefix) && strings.Contains(message, `"`+volume.Image.Reference+`"`) {
+			return volume.Image.Reference
+		}
+	}
+	return ""
+}
+
+// injectedVolumePrefix begins the names of the mutator's volumes, and of no author's.
+const injectedVolumePrefix = "buildkite-"
 
 func namesInjectedVolume(pod *corev1.Pod, message string) bool {
 	return slices.ContainsFunc(pod.Spec.Volumes, func(volume corev1.Volume) bool {

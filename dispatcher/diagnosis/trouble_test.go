@@ -20,6 +20,7 @@ metadata:
 spec:
   volumes:
   - {name: buildkite-bin, image: {reference: registry.test/entrypoint:1}}
+  - {name: tools, image: {reference: registry.test/tools:1}}
   initContainers:
   - {name: database, image: postgres:18, restartPolicy: Always}
   - {name: prepare, image: busybox:1}
@@ -88,6 +89,10 @@ func TestTroubleOf(t *testing.T) {
 		"the image volume, in a user's container": {
 			waitingStatus("build", "ImagePullBackOff", `Back-off pulling image "registry.test/entrypoint:1": not found`),
 			Trouble{Cause: CauseImageMissing, Container: "build", Image: "registry.test/build:1", Permanent: true, Platform: true}, "",
+		},
+		"the author's image volume, in an injected container": {
+			waitingStatus("checkout", "ImagePullBackOff", `Back-off pulling image "registry.test/tools:1": not found`),
+			Trouble{Cause: CauseImageMissing, Container: "checkout", Image: "registry.test/tools:1", Permanent: true}, "",
 		},
 		"no Secret": {
 			waitingStatus("build", "CreateContainerConfigError", `secret "deploy" not found`),

@@ -33,6 +33,12 @@ func TestPodsThatCannotStart(t *testing.T) {
           checkout: {envFrom: [{secretRef: {name: no-such-secret}}]}`,
 			dispatcher.ExitContainer, []string{"container checkout", `secret "no-such-secret" not found`},
 		},
+		"image volume in every container": {
+			`volumes: [{name: tools, image: {reference: "@REGISTRY@/no-such-tools:1"}}]
+            containers: [{name: build, image: @SHELL@, command: ["true"]}]
+          extraVolumeMounts: [{name: tools, mountPath: /tools}]`,
+			dispatcher.ExitImage, []string{"no-such-tools:1", "not found"},
+		},
 		"init container that fails": {
 			`initContainers: [{name: prepare, image: @SHELL@, command: [sh, -c, "echo cannot prepare; exit 4"]}]
             containers: [{name: build, image: @SHELL@, command: ["true"]}]`,
