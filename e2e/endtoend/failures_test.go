@@ -33,11 +33,11 @@ func TestPodsThatCannotStart(t *testing.T) {
           checkout: {envFrom: [{secretRef: {name: no-such-secret}}]}`,
 			dispatcher.ExitContainer, []string{"container checkout", `secret "no-such-secret" not found`},
 		},
-		"image volume in every container": {
+		"image volume of checkout": {
 			`volumes: [{name: tools, image: {reference: "@REGISTRY@/no-such-tools:1"}}]
             containers: [{name: build, image: @SHELL@, command: ["true"]}]
-          extraVolumeMounts: [{name: tools, mountPath: /tools}]`,
-			dispatcher.ExitImage, []string{"no-such-tools:1", "not found"},
+          checkout: {extraVolumeMounts: [{name: tools, mountPath: /tools}]}`,
+			dispatcher.ExitImage, []string{"container checkout", "no-such-tools:1", "not found"},
 		},
 		"init container that fails": {
 			`initContainers: [{name: prepare, image: @SHELL@, command: [sh, -c, "echo cannot prepare; exit 4"]}]
