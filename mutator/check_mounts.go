@@ -46,7 +46,7 @@ func (r *reading) checkMountList(mounts []corev1.VolumeMount, path *field.Path, 
 		at := path.Index(i)
 		where := cleanMountPath(mount.MountPath)
 		switch {
-		case strings.HasPrefix(mount.Name, reservedVolumePrefix):
+		case strings.HasPrefix(mount.Name, contract.VolumePrefix):
 			r.refuse(field.Invalid(at.Child("name"), mount.Name, "an injected volume is not for other containers; remove the mount"))
 		case !ours:
 		case where == reservedPath || strings.HasPrefix(where, reservedPath+"/"):

@@ -11,10 +11,6 @@ import (
 	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
-// reservedVolumePrefix precedes the names of our volumes, those of today and
-// those to come.
-const reservedVolumePrefix = "buildkite-"
-
 var reservedContainers = []string{contract.AgentContainer, contract.CheckoutContainer, contract.InstallContainer}
 
 // checkNames refuses names that are ours, names that are there twice, and
@@ -51,8 +47,8 @@ func (r *reading) checkVolumeNames() {
 		switch {
 		case volume.Name == "":
 			r.refuse(field.Required(path, "name the volume"))
-		case strings.HasPrefix(volume.Name, reservedVolumePrefix):
-			r.refuse(field.Invalid(path, volume.Name, fmt.Sprintf("names that begin with %s are reserved for injected volumes; rename yours", reservedVolumePrefix)))
+		case strings.HasPrefix(volume.Name, contract.VolumePrefix):
+			r.refuse(field.Invalid(path, volume.Name, fmt.Sprintf("names that begin with %s are reserved for injected volumes; rename yours", contract.VolumePrefix)))
 		case seen.Has(volume.Name):
 			r.refuse(field.Duplicate(path, volume.Name))
 		}

@@ -84,7 +84,7 @@ func (c Config) secretReferences(pod *corev1.Pod, plugin plugin, plan *Plan) fie
 // isInjectedVolume reports whether a volume is ours, which the steps look after.
 func isInjectedVolume(name string, plan *Plan) bool {
 	if plan == nil {
-		return strings.HasPrefix(name, reservedVolumePrefix)
+		return strings.HasPrefix(name, contract.VolumePrefix)
 	}
 	return name == contract.AgentTokenVolume ||
 		slices.ContainsFunc(plan.Volumes, func(volume corev1.Volume) bool { return volume.Name == name })

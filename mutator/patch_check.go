@@ -166,9 +166,9 @@ func (c *patchCheck) spec(tree map[string]any, typed *corev1.PodSpec, path *fiel
 		c.refuse(field.Forbidden(path.Child("ephemeralContainers"), "a new pod has none; remove the field"))
 	}
 	for i, volume := range typed.Volumes {
-		if strings.HasPrefix(volume.Name, reservedVolumePrefix) {
+		if strings.HasPrefix(volume.Name, contract.VolumePrefix) {
 			c.refuse(field.Invalid(path.Child("volumes").Index(i).Child("name"), volume.Name,
-				fmt.Sprintf("names that begin with %s are reserved for injected volumes; rename yours", reservedVolumePrefix)))
+				fmt.Sprintf("names that begin with %s are reserved for injected volumes; rename yours", contract.VolumePrefix)))
 		}
 	}
 	c.reserved("containers", typed.Containers, path)

@@ -103,7 +103,7 @@ func TestPlatformVolumes(t *testing.T) {
 	got := map[string][]string{}
 	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		for _, mount := range container.VolumeMounts {
-			if strings.HasPrefix(mount.Name, reservedVolumePrefix) {
+			if strings.HasPrefix(mount.Name, contract.VolumePrefix) {
 				name := container.Name
 				if mount.ReadOnly {
 					name += " (read-only)"

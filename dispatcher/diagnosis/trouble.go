@@ -254,15 +254,12 @@ var imageCauses = map[string]bool{
 // injected ones may. Volumes with our prefix are the platform's.
 func authorsImageVolume(pod *corev1.Pod, message string) string {
 	for _, volume := range pod.Spec.Volumes {
-		if volume.Image != nil && !strings.HasPrefix(volume.Name, injectedVolumePrefix) && strings.Contains(message, `"`+volume.Image.Reference+`"`) {
+		if volume.Image != nil && !strings.HasPrefix(volume.Name, contract.VolumePrefix) && strings.Contains(message, `"`+volume.Image.Reference+`"`) {
 			return volume.Image.Reference
 		}
 	}
 	return ""
 }
-
-// injectedVolumePrefix begins the names of the mutator's volumes, and of no author's.
-const injectedVolumePrefix = "buildkite-"
 
 func namesInjectedVolume(pod *corev1.Pod, message string) bool {
 	return slices.ContainsFunc(pod.Spec.Volumes, func(volume corev1.Volume) bool {

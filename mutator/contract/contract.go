@@ -115,6 +115,10 @@ const (
 	ServiceContainerNamePrefix = "sidecar-"
 )
 
+// VolumePrefix precedes the names of the injected volumes, those of today and those to
+// come, and of no author's.
+const VolumePrefix = "buildkite-"
+
 // Volume names.
 const (
 	WorkspaceVolume      = "workspace"

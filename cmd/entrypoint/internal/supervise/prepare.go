@@ -71,8 +71,9 @@ func environmentOr(name, fallback string) string {
 	return fallback
 }
 
-// deliverAgent copies the agent to where every container can execute it. The copy is not synced: it is of no use to anybody after a
-// crash of the node, and would delay each job by as long as 50 MB take to write.
+// deliverAgent copies the agent to where every container can execute it. The copy is
+// not synced: it is of no use to anybody after a crash of the node, and would delay each
+// job by as long as 50 MB take to write.
 func (s *supervisor) deliverAgent() error {
 	target := filepath.Join(s.options.AgentDirectory, filepath.Base(contract.AgentBinaryPath))
 	err := install.Copy(s.options.AgentBinary, target, false)

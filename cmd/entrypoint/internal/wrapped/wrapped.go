@@ -213,7 +213,7 @@ func (c *container) awaitStart(other int) error {
 		case <-c.gone:
 			return errAgentGone
 		case <-c.signals:
-			// See awaitOrGone.
+			// See awaitUntil.
 		}
 	}
 
@@ -230,21 +230,9 @@ func (c *container) awaitWork(other int) (bool, error) {
 	if err := c.awaitStart(other); err != nil {
 		return false, err
 	}
-	settled := time.NewTimer(settlingTime)
-	defer settled.Stop()
-	released := c.await(rundir.ClientLock(other))
-	for {
-		select {
-		case <-settled.C:
-			return true, nil
-		case <-released:
-			return false, nil
-		case <-c.gone:
-			return false, errAgentGone
-		case <-c.signals:
-			// See awaitOrGone.
-		}
-	}
+	released, err := c.awaitUntil(rundir.ClientLock(other), time.After(settlingTime))
+
+	return !released, err
 }
 
 // awaitSuccess waits for another container's end.
@@ -265,17 +253,27 @@ func (c *container) awaitSuccess(before int) error {
 	return &ended{reason: "not run, because a container before this one did not succeed", status: 1}
 }
 
-// awaitOrGone waits for a lock to be released. A request to stop is not obeyed
-// here: when the pod is being stopped the agent is told too, and this container
-// ends with it; an end before that would look like a death.
+// awaitOrGone waits for a lock to be released.
 func (c *container) awaitOrGone(lock string) error {
-	released := c.await(lock)
+	_, err := c.awaitUntil(lock, nil)
+
+	return err
+}
+
+// awaitUntil waits for a lock to be released, until the limit at most, and says whether
+// it was. A request to stop is not obeyed here: when the pod is being stopped the agent
+// is told too, and this container ends with it; an end before that would look like a
+// death.
+func (c *container) awaitUntil(lock string, limit <-chan time.Time) (released bool, err error) {
+	release := c.await(lock)
 	for {
 		select {
-		case <-released:
-			return nil
+		case <-release:
+			return true, nil
+		case <-limit:
+			return false, nil
 		case <-c.gone:
-			return errAgentGone
+			return false, errAgentGone
 		case <-c.signals:
 		}
 	}
