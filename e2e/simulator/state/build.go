@@ -102,6 +102,7 @@ func (s *Store) CreateBuild(request NewBuild) (Build, error) {
 		branch: orDefault(request.Branch, "main"), commit: orDefault(request.Commit, "HEAD"), message: request.Message,
 		env: merge(request.Pipeline.Env, request.Env), metaData: merge(request.MetaData), createdAt: time.Now(),
 	}
+	b.resolveCommit()
 	b.url = fmt.Sprintf("%s/%s/%s/builds/%d", s.options.PublicURL, s.organization.slug, record.slug, b.number)
 	jobs, err := s.makeJobs(b, request.Pipeline.Steps, nil)
 	if err != nil {

@@ -186,6 +186,36 @@ func TestMetaData(t *testing.T) {
 	}
 }
 
+func TestCommitResolved(t *testing.T) {
+	const commit = "0123456789abcdef0123456789abcdef01234567"
+	told := map[string]string{commitKey: "commit " + commit + "\nabbrev-commit 0123456\n"}
+	for name, test := range map[string]struct {
+		request      NewBuild
+		told         map[string]string
+		commit, know string
+	}{
+		"a branch's newest":                  {commit: "HEAD", know: "false"},
+		"a commit of which nothing is known": {request: NewBuild{Commit: commit}, commit: commit, know: "false"},
+		"a commit of which all is known":     {request: NewBuild{Commit: commit, MetaData: told}, commit: commit, know: "true"},
+		"after the first job":                {told: told, commit: commit, know: "true"},
+		"after a job that told nonsense":     {told: map[string]string{commitKey: "none"}, commit: "HEAD", know: "false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t, Options{})
+			build := s.buildOf(test.request, `[{command: a}]`)
+			if test.told != nil {
+				s.must(s.SetMetaData(build.UUID, test.told))
+			}
+			acquired, err := s.Acquire(s.agent("queue=default").UUID, build.Jobs[0].UUID)
+			s.must(err)
+			got := []string{acquired.Env["BUILDKITE_COMMIT"], acquired.Env["BUILDKITE_COMMIT_RESOLVED"]}
+			if diff := cmp.Diff([]string{test.commit, test.know}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestViolations hands the oracle records that the state machine never makes.
 func TestViolations(t *testing.T) {
 	did := func(kinds ...EventKind) []Event {

@@ -69,6 +69,8 @@ func (s *Store) jobEnvironment(j *job, authors map[string]string) map[string]str
 // agentEnvironment returns the whole environment, as the agent gets it.
 func (j *job) agentEnvironment() map[string]string {
 	result := merge(j.env)
+	result["BUILDKITE_COMMIT"] = j.build.commit
+	result["BUILDKITE_COMMIT_RESOLVED"] = strconv.FormatBool(j.build.commitIsResolved())
 	if j.agent == nil {
 		return result
 	}

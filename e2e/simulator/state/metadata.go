@@ -1,6 +1,35 @@
 package state
 
-import "maps"
+import (
+	"maps"
+	"regexp"
+	"strings"
+)
+
+// commitKey is the meta-data in which the agent tells of the commit that it has
+// checked out. The first job of a build sends it; later ones, and those of a build
+// whose commit Buildkite knew, need not. Source: internal/job/checkout_metadata.go
+// of github.com/buildkite/agent v3.138.1.
+const commitKey = "buildkite:git:commit"
+
+// fullCommit is a commit's whole name, of SHA-1 or SHA-256.
+var fullCommit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
+// commitIsResolved tells whether the build's commit is a full name and what it says
+// is known, which is what BUILDKITE_COMMIT_RESOLVED means. Source: the page
+// "Environment variables" of Buildkite's documentation.
+func (b *build) commitIsResolved() bool {
+	return fullCommit.MatchString(b.commit) && b.metaData[commitKey] != ""
+}
+
+// resolveCommit puts the commit that was checked out in the place of a name such as
+// HEAD, so that later jobs of the build run the same.
+func (b *build) resolveCommit() {
+	first, _, _ := strings.Cut(b.metaData[commitKey], "\n")
+	if commit := strings.TrimPrefix(first, "commit "); !fullCommit.MatchString(b.commit) && fullCommit.MatchString(commit) {
+		b.commit = commit
+	}
+}
 
 // scoped finds the build that meta-data and artifacts are meant for, by the UUID
 // of the build or of one of its jobs.
@@ -33,6 +62,7 @@ func (s *Store) SetMetaData(uuid string, values map[string]string) error {
 		}
 	}
 	maps.Copy(b.metaData, values)
+	b.resolveCommit()
 	return nil
 }
 
