@@ -37,7 +37,7 @@ var agentSettings = []agentSetting{
 	{"debugSigning", "BUILDKITE_AGENT_DEBUG_SIGNING", func(c AgentConfig) string { return ifTrue(c.DebugSigning) }},
 	{"timestampLines", "BUILDKITE_TIMESTAMP_LINES", func(c AgentConfig) string { return ifTrue(c.TimestampLines) }},
 	{"noPTY", "BUILDKITE_NO_PTY", func(c AgentConfig) string { return ifTrue(c.NoPTY) }},
-	{"gitSkipFetchExistingCommits", "BUILDKITE_GIT_SKIP_FETCH_EXISTING_COMMITS", func(c AgentConfig) string { return ifTrue(c.GitSkipFetchExistingCommits) }},
+	{"gitSkipFetchExistingCommits", skipFetchVariable, func(c AgentConfig) string { return ifTrue(c.GitSkipFetchExistingCommits) }},
 	{"noCommandEval", "BUILDKITE_NO_COMMAND_EVAL", func(c AgentConfig) string { return ifTrue(c.NoCommandEval) }},
 	{"noLocalHooks", "BUILDKITE_NO_LOCAL_HOOKS", func(c AgentConfig) string { return ifTrue(c.NoLocalHooks) }},
 	{"noPlugins", "BUILDKITE_NO_PLUGINS", func(c AgentConfig) string { return ifTrue(c.NoPlugins) }},

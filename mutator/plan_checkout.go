@@ -15,6 +15,7 @@ import (
 // which hands it on.
 func (r *reading) readCheckout() {
 	checkout := r.plugin.Checkout
+	skipFetch := r.boolean(contract.SkipFetchAnnotation)
 	if checkout.Skip {
 		return
 	}
@@ -24,10 +25,37 @@ func (r *reading) readCheckout() {
 		EnvFrom: slices.Concat(r.config.DefaultCheckoutParams.EnvFrom, checkout.EnvFrom, r.plugin.GitEnvFrom),
 		Mounts:  r.extraMounts(nil, checkout.ExtraVolumeMounts, r.config.DefaultCheckoutParams.ExtraVolumeMounts),
 	}
+	if skipFetch && !r.wantsFetch(checkout) {
+		// As a variable of the agent's it would win over an author's false.
+		r.plan.Checkout.Env = append(r.plan.Checkout.Env, env(skipFetchVariable, "true"))
+	}
 	r.readGitFlags(checkout)
 	r.readGitMirrors(checkout.GitMirrors)
 	r.readGitCredentials(checkout.GitCredentialsSecret)
 	r.readCheckoutKeys(checkout)
+}
+
+const (
+	fetchFlagsVariable = "BUILDKITE_GIT_FETCH_FLAGS"
+	skipFetchVariable  = "BUILDKITE_GIT_SKIP_FETCH_EXISTING_COMMITS"
+)
+
+// wantsFetch says whether git fetch has something to bring although the commit is
+// there: in a workspace that has been filled before the branches of today, and with
+// flags whatever they are for.
+func (r *reading) wantsFetch(checkout CheckoutParams) bool {
+	_, flags := r.config.Agent.Env[fetchFlagsVariable]
+	return flags || checkout.FetchFlags != nil || !r.startsEmpty()
+}
+
+// startsEmpty says whether the workspace is made with the pod.
+func (r *reading) startsEmpty() bool {
+	if r.plan.WorkspaceVolume != nil {
+		return r.plan.WorkspaceVolume.EmptyDir != nil
+	}
+	return slices.ContainsFunc(r.pod.Spec.Volumes, func(volume corev1.Volume) bool {
+		return volume.Name == contract.WorkspaceVolume && volume.EmptyDir != nil
+	})
 }
 
 func (r *reading) readGitFlags(checkout CheckoutParams) {
@@ -36,7 +64,7 @@ func (r *reading) readGitFlags(checkout CheckoutParams) {
 		value    *string
 	}{
 		{"BUILDKITE_GIT_CLONE_FLAGS", checkout.CloneFlags},
-		{"BUILDKITE_GIT_FETCH_FLAGS", checkout.FetchFlags},
+		{fetchFlagsVariable, checkout.FetchFlags},
 		{"BUILDKITE_GIT_CLEAN_FLAGS", checkout.CleanFlags},
 		{"BUILDKITE_GIT_CHECKOUT_FLAGS", checkout.CheckoutFlags},
 	} {

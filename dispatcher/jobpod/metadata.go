@@ -46,7 +46,7 @@ func podMetadata(job Job, settings PodSettings, plugin kubernetesPlugin, jobCont
 	}
 	maps.Copy(result.labels, ownLabels(job, settings))
 	maps.Copy(result.annotations, jobAnnotations(job))
-	maps.Copy(result.annotations, agentAnnotations(settings, plugin, jobContainers))
+	maps.Copy(result.annotations, agentAnnotations(job, settings, plugin, jobContainers))
 	if template, _ := plugin.templateName(); template != "" {
 		result.annotations[contract.PodTemplateNameAnnotation] = template
 	}
@@ -160,13 +160,16 @@ func jobAnnotations(job Job) map[string]string {
 }
 
 // agentAnnotations tell the mutator how to make the pod a job runner.
-func agentAnnotations(settings PodSettings, plugin kubernetesPlugin, jobContainers []string) map[string]string {
+func agentAnnotations(job Job, settings PodSettings, plugin kubernetesPlugin, jobContainers []string) map[string]string {
 	annotations := map[string]string{
 		contract.AgentTagsAnnotation:     settings.Tags.String(),
 		contract.JobContainersAnnotation: strings.Join(jobContainers, ","),
 	}
 	setUnlessEmpty(annotations, contract.AgentImageAnnotation, settings.AgentImage)
 	setUnlessEmpty(annotations, contract.AgentTokenSecretAnnotation, settings.AgentTokenSecret)
+	if wantsOnlyCommit(job) {
+		annotations[contract.SkipFetchAnnotation] = "true"
+	}
 	if len(plugin.others) > 0 {
 		annotations[contract.PluginAnnotation] = encodeFields(plugin.others)
 	}

@@ -19,6 +19,7 @@ type build struct{ uuid, url string }
 
 type buildOptions struct {
 	repository string // default: the sample repository
+	commit     string // default: HEAD
 }
 
 func start(t *testing.T, pipeline string) *build {
@@ -31,7 +32,7 @@ func startWith(t *testing.T, options buildOptions, pipeline string) *build {
 	// Names in the simulator are lower-case words.
 	slug := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
 	created, err := client.CreateBuild(t.Context(), simulator.BuildRequest{
-		Slug: slug, Repository: options.repository, Message: t.Name(),
+		Slug: slug, Repository: options.repository, Commit: options.commit, Message: t.Name(),
 		Pipeline: withImages(pipeline),
 	})
 	if err != nil {

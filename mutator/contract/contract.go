@@ -74,6 +74,11 @@ const (
 	// IgnoreJobPodSpecAnnotation ("true") lets a pod without a job UUID run a
 	// job whose kubernetes plugin asks for a pod of its own.
 	IgnoreJobPodSpecAnnotation = "buildkite.com/ignore-job-pod-spec"
+
+	// SkipFetchAnnotation ("true") says that a clone which has the job's commit has
+	// all that its checkout wants: it then fetches nothing on top, if the workspace
+	// starts empty and no flags for git fetch are set.
+	SkipFetchAnnotation = "buildkite.com/skip-fetch"
 )
 
 // Annotations for people and cost tools.
