@@ -54,7 +54,7 @@ var recipes = []recipe{
 		config: v1.Config{
 			// As in the agent's published images.
 			Env:        []string{searchPath, "BUILDKITE_AGENT_CONFIG=/buildkite/buildkite-agent.cfg"},
-			Entrypoint: []string{"/usr/bin/tini", "-g", "--", "/usr/local/bin/buildkite-agent"},
+			Entrypoint: []string{"buildkite-agent-entrypoint"},
 			Cmd:        []string{"start"},
 		},
 	},
@@ -92,20 +92,6 @@ func program(image, title, name, user string) recipe {
 		programs: map[string]string{name: name},
 		config:   v1.Config{User: user, Entrypoint: []string{"/" + name}},
 	}
-}
-
-// agentFiles is the layout of the agent's published images. The mutator mounts
-// its volumes beside these, at /buildkite/bin, run and token.
-var agentFiles = []file{
-	{name: "buildkite", directory: true, mode: 0o755},
-	{name: "buildkite/builds", directory: true, mode: 0o755},
-	{name: "buildkite/hooks", directory: true, mode: 0o755},
-	{name: "buildkite/plugins", directory: true, mode: 0o755},
-	{name: "buildkite/buildkite-agent.cfg", mode: 0o644, content: []byte(`# The environment and flags go before this file.
-build-path="/buildkite/builds"
-hooks-path="/buildkite/hooks"
-plugins-path="/buildkite/plugins"
-`)},
 }
 
 // userFiles are users of an image in which people work: two with a home, and the
