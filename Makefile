@@ -50,9 +50,10 @@ test: check ## Everything: check, then the real cluster with the real agent and 
 	@bin=$$($(BUILD)) && E2E_BIN="$$bin" go -C e2e test -count=1 -p=1 -parallel=8 -timeout=45m ./lifecycle ./endtoend ./install ./simulator/agenttest ./crash ./soak ./apiserver
 
 .PHONY: bench-start
-bench-start: ## How fast a job starts: the existing stack's kind of pod, ours, the floor. Root. Results go to e2e/results/.
+bench-start: ## How fast a job starts: the existing stack's kind of pod, ours, the floor; on one machine, then as over a network. Root. Results go to e2e/results/.
 	@mkdir -p e2e/results && bin=$$($(BUILD) cluster agent product harness) && \
-		"$$bin/bench-start" --results="e2e/results/$$(date -u +%F)-bench-start.txt"
+		"$$bin/bench-start" --results="e2e/results/$$(date -u +%F)-bench-start.txt" && \
+		"$$bin/bench-start" --latency=20ms --results="e2e/results/$$(date -u +%F)-bench-start-network.txt"
 
 .PHONY: bench-admission
 bench-admission: ## The webhook beside controller-runtime's Defaulter: time, memory, bytes, 1,000 reviews at once. Results go to e2e/results/.

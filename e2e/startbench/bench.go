@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -41,6 +42,13 @@ type Options struct {
 	Runs int
 	// Shapes are the names of the kinds of pods that run; all, if there are none.
 	Shapes []string
+	// FirstJob has each job be its build's first, whose checkout asks Buildkite
+	// whether it knows the commit, reads it with git and sends it. The jobs of a build
+	// but its first, which mostly uploads the pipeline, do not.
+	FirstJob bool
+	// Latency is what each answer of Buildkite and of the Git server takes longer, as
+	// over a network. Default none: they are on the same machine.
+	Latency time.Duration
 	// Out gets the table, Log the progress.
 	Out, Log io.Writer
 }
@@ -51,6 +59,9 @@ type measurement struct {
 	client                 *simulator.Client
 	agentImage, shellImage string
 	entrypointImage        string
+	firstJob               bool
+	latency                time.Duration
+	commit                 string
 }
 
 // Measure runs every shape in turn, again and again, so that whatever else the
@@ -60,7 +71,7 @@ func Measure(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &measurement{client: &simulator.Client{URL: "http://" + simulatorAddress}}
+	b := &measurement{firstJob: options.FirstJob, latency: options.Latency, client: &simulator.Client{URL: "http://" + simulatorAddress}}
 	stop, err := b.setUp(ctx, options)
 	defer func() { err = errors.Join(err, stop()) }()
 	if err != nil {
@@ -92,7 +103,7 @@ func Measure(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(options.Out, heading(options.Runs)); err != nil {
+	if _, err := io.WriteString(options.Out, heading(options)); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
 	if err := report(options.Out, all, runs); err != nil {
@@ -173,14 +184,26 @@ func (b *measurement) simulate(ctx context.Context) (stop func() error, err erro
 		sim.Close()
 		return nil, fmt.Errorf("serve the simulator: %w", err)
 	}
-	server := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: delayed(sim.Handler(), b.latency), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }()
-	_, err = b.client.CreateRepository(ctx, simulator.RepositoryRequest{Name: "sample", Files: map[string]simulator.File{
+	sample, err := b.client.CreateRepository(ctx, simulator.RepositoryRequest{Name: "sample", Files: map[string]simulator.File{
 		"README.md": {Content: "# sample\n"},
 	}})
+	b.commit = sample.Commit
 	return func() error {
 		err := server.Close()
 		sim.Close()
 		return err
 	}, err
+}
+
+// delayed answers each request later by so long, but for those of the benchmark
+// itself, which would have to be told from what is measured.
+func delayed(handler http.Handler, latency time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/simulator/") {
+			time.Sleep(latency)
+		}
+		handler.ServeHTTP(w, r)
+	})
 }

@@ -31,10 +31,7 @@ type Run struct {
 func (b *measurement) once(ctx context.Context, shape Shape, number int) (Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	build, err := b.client.CreateBuild(ctx, simulator.BuildRequest{
-		Slug: "bench", Repository: "sample", Message: shape.Name,
-		Pipeline: "steps:\n- {label: bench, command: " + strconv.Quote(command) + ", agents: {queue: bench}}\n",
-	})
+	build, err := b.client.CreateBuild(ctx, b.build(shape.Name))
 	if err != nil {
 		return Run{}, err
 	}
@@ -65,6 +62,20 @@ func (b *measurement) once(ctx context.Context, shape Shape, number int) (Run, e
 	}
 	run.Phases, err = b.remove(ctx, name, begun)
 	return run, err
+}
+
+// build is one with a single job, whose commit Buildkite knows unless it is to be a
+// build's first job.
+func (b *measurement) build(message string) simulator.BuildRequest {
+	request := simulator.BuildRequest{
+		Slug: "bench", Repository: "sample", Message: message,
+		Pipeline: "steps:\n- {label: bench, command: " + strconv.Quote(command) + ", agents: {queue: bench}}\n",
+	}
+	if !b.firstJob {
+		request.Commit = b.commit
+		request.MetaData = map[string]string{"buildkite:git:commit": "commit " + b.commit}
+	}
+	return request
 }
 
 func (b *measurement) timesOf(ctx context.Context, job simulator.Job, pod string, begun time.Time, uptime time.Duration) (Run, error) {

@@ -1,8 +1,12 @@
 package startbench
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -62,5 +66,51 @@ func TestPhases(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "existing") {
 		t.Errorf("a shape without phases has some:\n%s", out.String())
+	}
+}
+
+func TestHeading(t *testing.T) {
+	plain := heading(Options{Runs: 12})
+	for _, want := range []string{"Command: bench-start --runs=12 (make bench-start)\n", "answer at once", "a later job"} {
+		if !strings.Contains(plain, want) {
+			t.Errorf("no %q in\n%s", want, plain)
+		}
+	}
+	other := heading(Options{Runs: 3, Shapes: []string{"existing", "existing, v0.47"}, FirstJob: true, Latency: 20 * time.Millisecond})
+	for _, want := range []string{
+		`Command: bench-start --runs=3 --shape="existing" --shape="existing, v0.47" --first-job --latency=20ms (`, "answer after 20ms", "the first job",
+	} {
+		if !strings.Contains(other, want) {
+			t.Errorf("no %q in\n%s", want, other)
+		}
+	}
+}
+
+// TestDelayed: what is measured is answered later, and what measures is not.
+func TestDelayed(t *testing.T) {
+	const latency = 20 * time.Millisecond
+	for path, want := range map[string]time.Duration{"/v3/register": latency, "/simulator/builds": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			answered := false
+			handler := delayed(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { answered = true }), latency)
+			begun := time.Now()
+			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+			if took := time.Since(begun); !answered || took != want {
+				t.Errorf("%s: answered %v after %v, want %v", path, answered, took, want)
+			}
+		})
+	}
+}
+
+// TestShapesThatAMutatorCompletes: those are asked for until their mutator is there.
+func TestShapesThatAMutatorCompletes(t *testing.T) {
+	var names []string
+	for _, shape := range shapes() {
+		if shape.injected() {
+			names = append(names, shape.Name)
+		}
+	}
+	if want := []string{"init-container", "image-volume"}; !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/buildkite/agent-stack-k8s/mutator/contract"
 )
 
 // Shape is a way to make a pod for a job.
@@ -54,15 +56,19 @@ const (
 )
 
 // existingPod has the containers, commands and environment that the existing
-// stack gives a pod, written by hand: a container that copies the agent, one that
-// checks the image, and then the three of the job. What it does in a container's
-// shell for users other than root is left out.
+// stack (v0.47) gives a pod by default, written by hand: a container that copies the
+// agent, one that checks the image, and then the three of the job, of which the agent
+// and the checkout start with the entrypoint of the agent's image. The pod has a
+// service account's token and service links, because it does not turn them off. It
+// is given the order of the first measurements; existingPodCommandFirst has v0.47's.
+// Left out are its pulls of each image that has no digest (ours have one) and what
+// it does in a shell for users other than root. Source: internal/controller/scheduler
+// of github.com/buildkite/agent-stack-k8s v0.47.0.
 const existingPod = existingStart + existingAgent + existingCommand
 
-// existingPodCommandFirst is the same in the order that the existing stack has had
-// lately (v0.47). The command's client is there before the agent is, finds no socket
-// and looks again a second later; in the other order it finds that it is not its turn
-// and asks again a second later. That second begins sooner here.
+// existingPodCommandFirst has the command before the agent. The command's client
+// finds no socket and looks again a second later; in the other order it finds that it
+// is not its turn and asks again a second later. That second begins sooner here.
 const existingPodCommandFirst = existingStart + existingCommand + existingAgent
 
 const existingStart = `
@@ -71,8 +77,6 @@ kind: Pod
 metadata: {name: @NAME@, namespace: @NAMESPACE@}
 spec:
   restartPolicy: Never
-  enableServiceLinks: false
-  automountServiceAccountToken: false
   terminationGracePeriodSeconds: 60
   volumes:
   - {name: workspace, emptyDir: {}}
@@ -82,9 +86,10 @@ spec:
     command: [/bin/sh, -cefx]
     args:
     - |
-      mkdir -p /workspace/build /workspace/plugins /workspace/sockets
+      mkdir /workspace/build /workspace/plugins /workspace/sockets
       chmod 777 /workspace/build /workspace/plugins /workspace/sockets
-      cp /usr/local/bin/buildkite-agent /usr/bin/tini-static /workspace
+      cp /usr/local/bin/buildkite-agent /workspace
+      if [ -f /sbin/tini-static ]; then cp /sbin/tini-static /workspace; else cp /usr/bin/tini-static /workspace; fi
     volumeMounts: [{name: workspace, mountPath: /workspace}]
   - name: imagecheck-0
     image: @SHELL@
@@ -98,26 +103,35 @@ spec:
 const existingAgent = `  - name: agent
     image: @AGENT@
     args: [start]
+    workingDir: /workspace
     env:
     - {name: BUILDKITE_KUBERNETES_EXEC, value: "true"}
     - {name: BUILDKITE_CONTAINER_COUNT, value: "2"}
     - {name: BUILDKITE_AGENT_NAME, value: @NAME@}
-    - {name: BUILDKITE_AGENT_TOKEN, valueFrom: {secretKeyRef: {name: buildkite-agent-token, key: BUILDKITE_AGENT_TOKEN}}}
-    - {name: BUILDKITE_AGENT_ENDPOINT, value: @ENDPOINT@}
-    - {name: BUILDKITE_AGENT_ACQUIRE_JOB, value: @JOB@}
-    - {name: BUILDKITE_AGENT_TAGS, value: queue=bench}
+    - {name: BUILDKITE_AGENT_TAGS, value: "queue=bench,k8s:agent-stack-version=0.47.0"}
+    - {name: BUILDKITE_K8S_NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+    - {name: BUILDKITE_K8S_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+    - {name: BUILDKITE_K8S_SERVICE_ACCOUNT, valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}}
     - {name: BUILDKITE_BUILD_PATH, value: /workspace/build}
     - {name: BUILDKITE_HOOKS_PATH, value: /workspace/hooks}
     - {name: BUILDKITE_PLUGINS_PATH, value: /workspace/plugins}
     - {name: BUILDKITE_SOCKETS_PATH, value: /workspace/sockets/agent}
     - {name: BUILDKITE_SHELL, value: /bin/sh -ec}
+    - {name: BUILDKITE_AGENT_TOKEN, valueFrom: {secretKeyRef: {name: buildkite-agent-token, key: BUILDKITE_AGENT_TOKEN}}}
+    - {name: BUILDKITE_AGENT_ACQUIRE_JOB, value: @JOB@}
+    - {name: BUILDKITE_AGENT_ENDPOINT, value: @ENDPOINT@}
     - {name: BUILDKITE_CANCEL_GRACE_PERIOD, value: "60"}
     - {name: BUILDKITE_SIGNAL_GRACE_PERIOD_SECONDS, value: "50"}
     volumeMounts: [{name: workspace, mountPath: /workspace}]
   - name: checkout
     image: @AGENT@
     command: [/bin/sh, -c]
-    args: [exec buildkite-agent kubernetes-bootstrap]
+    args:
+    - |-
+      set -exuf
+      true
+      buildkite-agent-entrypoint kubernetes-bootstrap
+    workingDir: /workspace
     env:
     - {name: BUILDKITE_BOOTSTRAP_PHASES, value: "plugin,checkout"}
     - {name: BUILDKITE_CONTAINER_ID, value: "0"}
@@ -129,6 +143,7 @@ const existingCommand = `  - name: container-0
     image: @SHELL@
     command: [/workspace/tini-static]
     args: [--, /workspace/buildkite-agent, kubernetes-bootstrap]
+    workingDir: /workspace
     env:
     - {name: BUILDKITE_BOOTSTRAP_PHASES, value: "plugin,command"}
     - {name: BUILDKITE_COMMAND, value: "@COMMAND@"}
@@ -145,7 +160,7 @@ metadata:
   name: @NAME@
   namespace: @NAMESPACE@
   labels: {buildkite.com/inject: "true", buildkite.com/job-uuid: @JOB@, buildkite.com/mutator: ` + initContainerMutator + `}
-  annotations: {buildkite.com/agent-tags: queue=bench, buildkite.com/job-containers: container-0}
+  annotations: {buildkite.com/agent-tags: queue=bench, buildkite.com/job-containers: container-0, buildkite.com/skip-fetch: "true"}
 spec:
   restartPolicy: Never
   enableServiceLinks: false
@@ -180,6 +195,9 @@ spec:
     - {name: BUILDKITE_AGENT_TAGS, value: queue=bench}
     - {name: BUILDKITE_SHELL, value: /bin/sh -ec}
 `
+
+// injected says whether a mutator completes the pod.
+func (s Shape) injected() bool { return strings.Contains(s.pod, contract.InjectLabel) }
 
 // fill puts the values of a run in.
 func (s Shape) fill(values map[string]string) string {

@@ -21,6 +21,8 @@ func main() {
 	options := startbench.Options{Log: os.Stderr}
 	pflag.IntVar(&options.Runs, "runs", 12, "how many times each kind of pod runs")
 	pflag.StringArrayVar(&options.Shapes, "shape", nil, "a `KIND` of pod to run, in place of all; ratios are to the first")
+	pflag.BoolVar(&options.FirstJob, "first-job", false, "make each job the first of its build, whose checkout tells Buildkite of the commit")
+	pflag.DurationVar(&options.Latency, "latency", 0, "how much later Buildkite and the Git server answer, as over a network")
 	pflag.StringVar(&results, "results", "", "`FILE` to write the table to, beside standard output")
 	pflag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "Measures how long a trivial job takes from its pod's creation to its end, in the\nexisting stack's kind of pod, in ours, and in the least that can run it.\nNeeds root, for a cluster on this machine.\n\nUsage: bench-start [flags]\n\n%s", pflag.CommandLine.FlagUsages())
