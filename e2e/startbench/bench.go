@@ -54,14 +54,14 @@ type Options struct {
 }
 
 type measurement struct {
+	options                Options
 	cluster                kubernetes.Interface
 	kubectl                stack.Kubectl
 	client                 *simulator.Client
 	agentImage, shellImage string
 	entrypointImage        string
-	firstJob               bool
-	latency                time.Duration
-	commit                 string
+	// commit is what the jobs check out.
+	commit string
 }
 
 // Measure runs every shape in turn, again and again, so that whatever else the
@@ -71,8 +71,8 @@ func Measure(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &measurement{firstJob: options.FirstJob, latency: options.Latency, client: &simulator.Client{URL: "http://" + simulatorAddress}}
-	stop, err := b.setUp(ctx, options)
+	b := &measurement{options: options, client: &simulator.Client{URL: "http://" + simulatorAddress}}
+	stop, err := b.setUp(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func Measure(ctx context.Context, options Options) (err error) {
 
 // setUp makes a cluster with everything on it. What it returns takes all but the
 // cluster away.
-func (b *measurement) setUp(ctx context.Context, options Options) (stop func() error, err error) {
+func (b *measurement) setUp(ctx context.Context) (stop func() error, err error) {
 	var stops []func() error
 	stop = func() error {
 		var errs []error
@@ -127,12 +127,12 @@ func (b *measurement) setUp(ctx context.Context, options Options) (stop func() e
 		return errors.Join(errs...)
 	}
 	steps := append(cluster.Steps(false), progress.Step{Name: "images", Estimate: 30 * time.Second}, progress.Step{Name: "mutators", Estimate: 2 * time.Second})
-	report := progress.New(options.Log, "Start latency", steps)
-	running, err := cluster.Start(ctx, cluster.Options{Bin: options.Bin, Progress: report})
+	report := progress.New(b.options.Log, "Start latency", steps)
+	running, err := cluster.Start(ctx, cluster.Options{Bin: b.options.Bin, Progress: report})
 	if err != nil {
 		return stop, err
 	}
-	b.kubectl = stack.Kubectl{Path: filepath.Join(options.Bin, "kubectl"), Kubeconfig: running.Kubeconfig, Context: cluster.ContextName}
+	b.kubectl = stack.Kubectl{Path: filepath.Join(b.options.Bin, "kubectl"), Kubeconfig: running.Kubeconfig, Context: cluster.ContextName}
 	if err := b.connect(running.Kubeconfig); err != nil {
 		return stop, err
 	}
@@ -184,7 +184,7 @@ func (b *measurement) simulate(ctx context.Context) (stop func() error, err erro
 		sim.Close()
 		return nil, fmt.Errorf("serve the simulator: %w", err)
 	}
-	server := &http.Server{Handler: delayed(sim.Handler(), b.latency), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: delayed(sim.Handler(), b.options.Latency), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }()
 	sample, err := b.client.CreateRepository(ctx, simulator.RepositoryRequest{Name: "sample", Files: map[string]simulator.File{
 		"README.md": {Content: "# sample\n"},
@@ -197,8 +197,8 @@ func (b *measurement) simulate(ctx context.Context) (stop func() error, err erro
 	}, err
 }
 
-// delayed answers each request later by so long, but for those of the benchmark
-// itself, which would have to be told from what is measured.
+// delayed answers each request later by so long, but for the benchmark's own, which
+// are no part of what is measured.
 func delayed(handler http.Handler, latency time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/simulator/") {

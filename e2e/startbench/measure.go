@@ -71,7 +71,7 @@ func (b *measurement) build(message string) simulator.BuildRequest {
 		Slug: "bench", Repository: "sample", Message: message,
 		Pipeline: "steps:\n- {label: bench, command: " + strconv.Quote(command) + ", agents: {queue: bench}}\n",
 	}
-	if !b.firstJob {
+	if !b.options.FirstJob {
 		request.Commit = b.commit
 		request.MetaData = map[string]string{"buildkite:git:commit": "commit " + b.commit}
 	}

@@ -58,7 +58,7 @@ func (b *measurement) install(ctx context.Context) (stop func() error, err error
 {apiVersion: v1, kind: Secret, metadata: {name: buildkite-agent-token, namespace: %[1]s}, stringData: {BUILDKITE_AGENT_TOKEN: %[2]s}}
 `, namespace, agentToken)
 	for _, each := range mutators {
-		options, err := b.options(each, directory)
+		options, err := b.mutatorOptions(each, directory)
 		if err != nil {
 			return stop, err
 		}
@@ -75,7 +75,7 @@ func (b *measurement) install(ctx context.Context) (stop func() error, err error
 	return stop, b.waitForMutators(ctx)
 }
 
-func (b *measurement) options(each served, directory string) (webhook.Options, error) {
+func (b *measurement) mutatorOptions(each served, directory string) (webhook.Options, error) {
 	config, errs := mutator.ParseConfig(fmt.Appendf(nil, `
 apiVersion: %s
 kind: %s

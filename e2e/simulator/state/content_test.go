@@ -197,6 +197,7 @@ func TestCommitResolved(t *testing.T) {
 		"a branch's newest":                  {commit: "HEAD", know: "false"},
 		"a commit of which nothing is known": {request: NewBuild{Commit: commit}, commit: commit, know: "false"},
 		"a commit of which all is known":     {request: NewBuild{Commit: commit, MetaData: told}, commit: commit, know: "true"},
+		"a name, of which all is known":      {request: NewBuild{MetaData: told}, commit: commit, know: "true"},
 		"after the first job":                {told: told, commit: commit, know: "true"},
 		"after a job that told nonsense":     {told: map[string]string{commitKey: "none"}, commit: "HEAD", know: "false"},
 	} {
