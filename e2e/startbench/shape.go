@@ -61,7 +61,8 @@ const (
 // and the checkout start with the entrypoint of the agent's image. The pod has a
 // service account's token and service links, because it does not turn them off. It
 // is given the order of the first measurements; existingPodCommandFirst has v0.47's.
-// Left out are its pulls of each image that has no digest (ours have one) and what
+// Left out are its pulls of each image that has no digest (ours have one), the Job
+// around the pod, the list of redacted variables, which is the agent's own, and what
 // it does in a shell for users other than root. Source: internal/controller/scheduler
 // of github.com/buildkite/agent-stack-k8s v0.47.0.
 const existingPod = existingStart + existingAgent + existingCommand
